@@ -13,7 +13,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import links
-from dashboard.texts import STATUS_HELP, amount, label, plain, with_unit
+from dashboard.texts import STATUS_HELP, amount, label, name_of, plain, with_unit
 from dse.studies.notes import Note
 from dse.studies.rows import FULL
 
@@ -225,4 +225,5 @@ def best_words(row: "pd.Series[Any]", measured: str, costs: Sequence[str], withi
     told = " at " + ", ".join(with_unit(float(str(row[name])), name) for name in costs)
     error = with_unit(float(str(row[measured])), measured)
     name = plain(row["name"])
-    return f"{'Best within budget' if within else 'Least error'}: **{name}**, {error}{told}."
+    what = "Best within budget" if within else f"Least {name_of(measured)}"
+    return f"{what}: **{name}**, {error}{told}."

@@ -185,7 +185,7 @@ def _ticks(low: float, high: float) -> list[float]:
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)))
     marks = (float(f"{lead}e{decade}") for decade in decades for lead in leads)
     inside = [mark for mark in marks if low <= mark <= high]
-    return inside if len(inside) > 1 else [low, high]
+    return inside if len(inside) > 2 else even_ticks(low, high)
 
 
 def names(values: Sequence[str], title: str = "", **more: Any) -> Option:

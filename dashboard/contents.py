@@ -12,9 +12,9 @@ import streamlit as st
 from pandas.io.formats.style import Styler
 
 from dashboard.charts import Option, axis, chart, names
-from dashboard.texts import LONGEST_SENTENCE, plain
+from dashboard.texts import LONGEST_SENTENCE, label, plain
 from dse.colours import FRONTIER, RASPBERRY
-from dse.columns import signed, significant
+from dse.columns import MEASURED_COLUMNS, signed, significant
 from dse.report.content import NOTHING, Bars, Cell, Column, Table, middle
 from dse.report.tables import csv_text
 from dse.studies.comparison import difference
@@ -80,7 +80,7 @@ def draw_sideways(
     frame = pd.DataFrame(
         [
             {
-                "": column.title,
+                "": label(column.name) if column.name in MEASURED_COLUMNS else column.title,
                 **dict(zip(names, _texts(column, cells, changes), strict=True)),
             }
             for column, cells in lines

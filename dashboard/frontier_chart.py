@@ -49,7 +49,7 @@ from dashboard.charts import (
     told,
     worded,
 )
-from dashboard.texts import label, unit_of, with_unit
+from dashboard.texts import error_name, label, unit_of, with_unit
 from dse.colours import CONFIRMED, FRONTIER, LIMIT, QUIET, SHORTLISTED
 from dse.studies.likeness import CONTROL
 from dse.studies.rows import FULL
@@ -238,8 +238,9 @@ def frontier_chart(
         series += _bars(drawn, confirmed, x)
     if published is not None:
         series.append(_published(published, x, y))
-    # Controls are named by their networks, as all designs are: their source names another one.
-    beside = (trained["source"] != "search") & ~trained["source"].fillna("").str.startswith(CONTROL)
+    # The source of controls, and of what another study trained, names another network than this.
+    beside = ~trained["source"].fillna("").str.startswith(("search", CONTROL))
+    beside &= trained["status"] != "reused"
     named = trained.loc[beside & near, list(dict.fromkeys(("source", x, y)))]
     if len(named):
         series.append(_written(told(named), "baselines", x, y, "source") | {"symbolSize": 0})
@@ -597,16 +598,16 @@ def _bars(frame: pd.DataFrame, confirmed: pd.DataFrame, x: str) -> list[Option]:
     key = frame["design"].astype(str).str.partition("@")[0]
     places = frame.assign(key=key).drop_duplicates("key").set_index("key")[x]
     known = confirmed[confirmed["key"].isin(places.index)]
+    across, up = label(x), f"mean test {error_name()} (%)"
     table = pd.DataFrame(
         {
             "design": known["name"],
             label(x): places.loc[known["key"]].to_numpy(),
-            "mean test error (%)": known["test_error"],
+            up: known["test_error"],
             "at least (%)": known["test_error_low"],
             "at most (%)": known["test_error_high"],
         }
     ).reset_index(drop=True)
-    across, up = label(x), "mean test error (%)"
     # From the least to the most, then a gap before the next.
     heights = (table["at least (%)"], table["at most (%)"], np.nan)
     stems = pd.concat([pd.DataFrame({across: table[across], up: each}) for each in heights])
@@ -638,7 +639,8 @@ def _published(published: pd.DataFrame, x: str, y: str) -> Option:
 
 def _written(table: pd.DataFrame, name: str, x: str, y: str, column: str) -> Option:
     """Points with the texts of a column beside them."""
-    written = {"show": True, "formatter": f"{{@{column}}}", "position": "right", "color": QUIET}
+    # Above: beside a point, stairs would go through the letters.
+    written = {"show": True, "formatter": f"{{@{column}}}", "position": "top", "color": QUIET}
     hovered = [name for name in table.columns if name != column]
     drawn = points(name, table, label(x), label(y), QUIET, hovered=[column, *hovered], z=5)
     return drawn | {"label": written, "labelLayout": {"hideOverlap": True}}

@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard.charts import Option, chart, ink, names
 from dashboard.heard import draw_heard
 from dashboard.studies import StudyFrame
-from dashboard.texts import plain, sentence
+from dashboard.texts import error_name, plain, sentence
 from dse.colours import BLUE, VERMILION
 from dse.columns import percent_text, share_words, signed
 from dse.errors import InvalidInput
@@ -114,11 +114,11 @@ def _numbers(best: BestScores) -> None:
         (cells[1], "whole numbers", best.int8),
     ):
         if confusion is None:
-            cell.metric(f"error in {form}", "-")
+            cell.metric(f"{error_name()} in {form}", "-")
             continue
         band, scores = error_interval(confusion), score_confusion(confusion)
         cell.metric(
-            f"error in {form}",
+            f"{error_name()} in {form}",
             f"{percent_text(band.mid)} %",
             help=f"{scores.errors:,} of {scores.clips:,} clips",
         )

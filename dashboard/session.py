@@ -21,7 +21,7 @@ from dashboard import links
 from dashboard.launching import find_beginnings, stop
 from dashboard.settings import Settings, read_settings
 from dashboard.studies import StudyFrame, find_studies, read_study, signature
-from dashboard.texts import plain, sentence
+from dashboard.texts import call_errors, plain, sentence
 from dse.columns import MEASURED_COLUMNS
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput
@@ -145,6 +145,7 @@ def current_study() -> StudyFrame:
     except InvalidInput as error:
         st.error(sentence(error))
         st.stop()
+    call_errors(study.asked.error_name)
     if study.of.refused:
         st.warning(sentence(study.of.refused))
     return study
@@ -178,6 +179,7 @@ def page(title: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
     def wrap(draw: Callable[[], None]) -> Callable[[], None]:
         @functools.wraps(draw)
         def drawn() -> None:
+            call_errors("error")  # until the page knows its study
             if title:
                 st.header(title, anchor=False)
             try:

@@ -1,8 +1,10 @@
-"""What the search has learnt of two axes: the best design with each pair of their values.
+"""What the search has learnt of its axes: of each alone, and of the pairs of their values.
 
-A cell is the least figure of all trained designs with these two values, whatever their other axes
-are: a projection, as the frontier is. An empty cell was never trained, which says nothing about it;
-a cell of few designs says little, so hovering tells how many.
+In a slice every trained design stands at its value of one axis: where the lowest points rise or
+fall, the axis matters; where they are level, it does not. In the map of two axes a cell is the
+least figure of all trained designs with these two values, whatever their other axes are: a
+projection, as the frontier is. An empty cell was never trained, which says nothing about it; a cell
+of few designs says little, so hovering tells how many.
 """
 
 from collections.abc import Sequence
@@ -10,9 +12,11 @@ from typing import Any
 
 import pandas as pd
 
-from dashboard.charts import RAMP, Option, chart, names, worded
+from dashboard.charts import RAMP, Option, axis, chart, find_ends, names, points, told, worded
 from dashboard.texts import label, with_unit
+from dse.colours import FRONTIER, QUIET
 
+MOST_SLICES, SLICES_ACROSS = 8, 4
 NOT_THERE = "-"
 """Value of an axis that does not matter to a design, such as the density of a dense one."""
 MOST_VALUES = 24
@@ -23,6 +27,65 @@ def sliceable(frame: pd.DataFrame) -> list[str]:
     """Axes with few enough values, and a choice."""
     axes = [name for name in frame.columns if name.startswith("axis_")]
     return [name for name in axes if 2 <= frame[name].nunique(dropna=False) <= MOST_VALUES]
+
+
+def slices_chart(trained: pd.DataFrame, axes: Sequence[str], column: str) -> Option:
+    """A small plot for each axis, side by side: designs at their values of it.
+
+    Args:
+        trained: designs with figures in the column, of `scaled_frame`.
+        axes: at most `MOST_SLICES`.
+        column: upwards in all of them.
+    """
+    known = trained.dropna(subset=[column])
+    ends = find_ends(known[column], log=False)
+    across = min(len(axes), SLICES_ACROSS)
+    down = -(-len(axes) // across)
+    series, grids, xs, ys = [], [], [], []
+    for place, name in enumerate(axes):
+        row, place_in_row = divmod(place, across)
+        grids.append(_place(row, place_in_row, down, across))
+        values = in_order(known[name])
+        own = {"gridIndex": place, "nameGap": 24, "nameTextStyle": {"fontSize": 11}}
+        xs.append(names(values, label(name), **own, axisLabel={"width": 44, "fontSize": 10}))
+        # Its title and figures stand once, at the left of each row.
+        first = place_in_row == 0
+        shown = axis(label(column), ends) | {"gridIndex": place}
+        hidden = {"name": "", "axisLabel": {"show": False}, "axisTick": {"show": False}}
+        ys.append(shown | ({"nameGap": 34} if first else hidden))
+        table = told(known[["name", column]]).assign(**{label(name): texts_of(known[name]).array})
+        front = known["frontier"].to_numpy(dtype=bool)
+        for words, mask, tint, size in (
+            ("dominated", ~front, QUIET, 6),
+            ("on the frontier", front, FRONTIER, 9),
+        ):
+            series.append(
+                points(
+                    words,
+                    table[mask].reset_index(drop=True),
+                    label(name),
+                    label(column),
+                    tint,
+                    hovered=["design", label(name), label(column)],
+                    size=size,
+                    opacity=0.9 if size > 6 else 0.5,
+                    xAxisIndex=place,
+                    yAxisIndex=place,
+                )
+            )
+    return chart(series, grid=grids, xAxis=xs, yAxis=ys)
+
+
+def _place(row: int, column: int, down: int, across: int) -> Option:
+    """Where a small plot stands, in percent; below the last row is the legend."""
+    width, height = 93.0 / across, 90.0 / down
+    return {
+        "left": f"{7 + column * width:.2f}%",
+        "width": f"{width - 2.5:.2f}%",
+        "top": f"{2 + row * height:.2f}%",
+        "height": f"{height - 15:.2f}%",
+        "containLabel": False,
+    }
 
 
 def cells_of(trained: pd.DataFrame, across: str, up: str, column: str) -> pd.DataFrame:

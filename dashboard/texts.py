@@ -6,10 +6,11 @@ Markdown, in which an image would make the reader's browser ask another machine 
 
 import math
 import re
+from contextvars import ContextVar
 
 import pandas as pd
 
-from dse.columns import LABELS, axis_label, percent_text, significant, typeset
+from dse.columns import LABELS, MEASURED_COLUMNS, percent_text, significant, typeset
 from dse.errors import printable
 
 _COMMAND = re.compile(r"\\`(dse [^`]*)\\`")
@@ -78,10 +79,31 @@ def figure(value: float, column: str) -> str:
     return "-" if value != value else with_unit(value * unit_of(column)[1], column)
 
 
+_ERROR = ContextVar("error", default="error")
+"""What an error is called on the page that is drawn; each run of a page has a thread of its own."""
+
+
+def call_errors(name: str) -> None:
+    """Have errors called so on the rest of the page, as `StudySpec.error_name` says."""
+    _ERROR.set(name)
+
+
+def error_name() -> str:
+    """What an error is called on this page: `word error rate`."""
+    return _ERROR.get()
+
+
+def name_of(column: str) -> str:
+    """A column of `dse.columns.LABELS` for people, without its unit."""
+    name = LABELS[column][0]
+    return name.replace("error", error_name(), 1) if column in MEASURED_COLUMNS else name
+
+
 def label(column: str) -> str:
     """A column as an axis or heading, with its unit; any other name as it is."""
     if column in LABELS:
-        return axis_label(column)
+        unit = LABELS[column][1]
+        return f"{name_of(column)} ({unit})" if unit else name_of(column)
     names = {
         "training_seconds": "training time (s)",
         "best_epoch": "best epoch",

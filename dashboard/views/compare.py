@@ -17,8 +17,8 @@ from dashboard.machines import load_machine, machine_names
 from dashboard.session import current_study, page, rows_or_stop
 from dashboard.shortlist import shortlist
 from dashboard.studies import StudyFrame
-from dashboard.texts import figure, plain
-from dse.columns import LABELS, MEASURED_COLUMNS, percent_words
+from dashboard.texts import figure, name_of, plain
+from dse.columns import MEASURED_COLUMNS, percent_words
 from dse.errors import InvalidInput
 from dse.pricing.machine import Machine
 from dse.pricing.priced import Priced
@@ -102,9 +102,11 @@ def _designs(study: StudyFrame) -> None:
             "differ from the recorded ones; `dse reprice` brings these up to date."
         )
     table = totals_table(priced, study.use)
-    titles = draw_sideways(table, changes=True, objectives=study.asked.objectives)
+    chips: list[str] = []
     if study.asked.several_machines:
         rows = [dataclasses.replace(row, name=study.of.named(row)) for row in rows]
+        chips = [row.name for row in rows]
+    titles = draw_sideways(table, chips, changes=True, objectives=study.asked.objectives)
     _sentences(rows, study.asked.objectives)
     _axes(rows, titles)
     draw_bars(components_plot(priced))
@@ -214,7 +216,7 @@ def _mixers(study: StudyFrame) -> None:
     column = st.selectbox(
         "Budget of",
         [*costs, "trained_parameters", "stored_bits"],
-        format_func=lambda c: LABELS[c][0],
+        format_func=name_of,
         key="budget_of",
     )
     quartiles = frame[column].quantile([0.1, 0.25, 0.5, 0.75, 1.0]).drop_duplicates()
@@ -231,7 +233,7 @@ def _mixers(study: StudyFrame) -> None:
     ways = sorted(set(frame["mixing"]), key=lambda way: (way != "dense", way))
     st.dataframe(pd.DataFrame(lines, columns=["at most", *ways]), hide_index=True, placeholder="-")
     st.caption(
-        f"The least validation {LABELS[measured][0]} of each way of mixing channels within each "
+        f"The least validation {name_of(measured)} of each way of mixing channels within each "
         "budget, one training a design."
     )
 

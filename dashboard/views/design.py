@@ -26,9 +26,9 @@ from dashboard.notes import draw_note
 from dashboard.session import all_folders, current_study, page, settings
 from dashboard.shortlist import toggle_button
 from dashboard.studies import StudyFrame
-from dashboard.texts import figure, sentence
+from dashboard.texts import error_name, figure, name_of, sentence
 from dse.colours import TRITS
-from dse.columns import LABELS, percent_words
+from dse.columns import percent_words
 from dse.design.matrices import count_facts, matrix_at
 from dse.design.places import ternary_places
 from dse.errors import InvalidInput
@@ -216,7 +216,7 @@ def _headline(study: StudyFrame, row: Evaluation) -> None:
         "generated_weights",
     )
     for cell, name in zip(cells, names, strict=True):
-        cell.metric(LABELS[name][0], figure(row.column(name), name))
+        cell.metric(name_of(name), figure(row.column(name), name))
     st.text(
         f"key {row.key} · priced on {_priced_on(study, row)} · {row.status}"
         + (f": {row.reason}" if row.reason else "")
@@ -360,10 +360,10 @@ def _training(study: StudyFrame, row: Evaluation) -> None:
             for error in (getattr(each, f"{split}_error"),)
         ]
     )
-    left.echarts_chart(curves_chart(curves, "error (%)"), key="history", height=300)
+    left.echarts_chart(curves_chart(curves, f"{error_name()} (%)"), key="history", height=300)
     best = min(history, key=lambda each: each.validation_error)
     least = percent_words(best.validation_error)
-    left.text(f"Least validation error {least} in epoch {best.epoch}.")
+    left.text(f"Least validation {error_name()} {least} in epoch {best.epoch}.")
     right.download_button(
         "Learning curve as CSV",
         lambda: csv_records(dataclasses.asdict(each) for each in history),

@@ -17,6 +17,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import links
+from dashboard.axes import draw_axes
 from dashboard.budget import (
     Filter,
     affordable,
@@ -51,9 +52,8 @@ from dashboard.shortlist import (
     shortlist,
     toggle_button,
 )
-from dashboard.slices import map_chart, sliceable
 from dashboard.studies import StudyFrame, table_of_confirmed
-from dashboard.texts import amount, amount_format, figure, label, plain
+from dashboard.texts import amount, amount_format, figure, label, name_of, plain
 from dse.columns import LABELS, OBJECTIVE_COLUMNS
 from dse.sheets import csv_frame
 from dse.studies.frontier import hypervolume_share
@@ -124,7 +124,7 @@ def _header(study: StudyFrame) -> None:
     frame, asked = study.frame, study.asked
     limits = ", ".join(
         f"{'at most' if name.startswith('max_') else 'at least'} "
-        f"{figure(bound, column)} {LABELS[column][0]}"
+        f"{figure(bound, column)} {name_of(column)}"
         for name, bound in asked.limits.items()
         if (column := name.partition("_")[2]) in LABELS
     )
@@ -239,7 +239,7 @@ def _plot(
     elif view.kind == "parallel":
         _plot_parallel(study, frame, view.colour, selection)
     elif view.kind == "axes":
-        _plot_axes(study, frame, view.y)
+        draw_axes(study, frame, view.y, HEIGHT - 100)
     elif frame[view.x].isna().all():
         st.info(f"No design here has a figure for {label(view.x)}: choose another column.")
     else:
@@ -328,26 +328,6 @@ def _inside(frame: pd.DataFrame, selection: Selection) -> "pd.Series[bool] | Non
     return designs_of(frame, selection)
 
 
-def _plot_axes(study: StudyFrame, frame: pd.DataFrame, column: str) -> None:
-    """The best of each pair of values of two axes, in the column of the y axis."""
-    axes = sliceable(study.scaled)
-    trained = frame[study.trained[frame.index]].dropna(subset=[column])
-    if len(axes) < 2 or trained.empty:
-        st.info("No two axes of this study have a few values each, or nothing here is trained.")
-        return
-    left, right = st.columns(2)
-    across = choose_one(left, "Axis across", axes, "axis_across", format_func=label)
-    others = [name for name in axes if name != across]
-    up = choose_one(right, "Axis up", others, "axis_up", format_func=label)
-    st.echarts_chart(
-        map_chart(trained, across, up, column), key="map", height=HEIGHT - 100, alt="Best of pairs"
-    )
-    st.caption(
-        f"The least {plain(label(column))} (the y axis) of all designs with both values, whatever "
-        "their other axes are; empty: never trained; -: the axis does not matter there."
-    )
-
-
 def _export(study: StudyFrame, chart: FrontierChart) -> None:
     """The plot as it is drawn, as a file for a paper or a slide."""
     size = st.segmented_control("For", list(SIZES), default="paper", required=True, key="for")
@@ -405,7 +385,7 @@ def _details(
             low, mid, high = (amount(each, name) for each in _spread(figures))
             st.text(f"{label(name)}\n{low} … {high}, median {mid}")
         best = trained.sort_values(measured).iloc[0]
-        st.text(f"Least {LABELS[measured][0]}: {best['name']}")
+        st.text(f"Least {name_of(measured)}: {best['name']}")
         with st.container(horizontal=True):
             if st.button("Open it", key="open_best", icon=":material/open_in_new:"):
                 open_design(str(best["design"]))

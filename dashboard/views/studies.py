@@ -26,8 +26,7 @@ from dashboard.session import (
     settings,
 )
 from dashboard.shortlist import list_button, selected_rows
-from dashboard.texts import figure, plain
-from dse.columns import LABELS
+from dashboard.texts import call_errors, figure, name_of, plain
 from dse.errors import InvalidInput
 from dse.studies.folder import RESOLVED
 from dse.studies.frontier import hypervolume_share
@@ -180,6 +179,7 @@ def _best(name: str, folder: Path) -> None:
     if front.empty:
         st.info("No design is trained yet.")
         return
+    call_errors(study.asked.error_name)
     measured = study.asked.measured
     names = list(dict.fromkeys((measured, *study.asked.objectives, "trained_parameters")))
     front = front.sort_values(measured).head(MOST_BEST)
@@ -193,12 +193,12 @@ def _best(name: str, folder: Path) -> None:
         pd.DataFrame(
             {"trial": front["trial"], "design": front["name"]}
             | machine
-            | {LABELS[n][0]: [figure(v, n) for v in front[n]] for n in names}
+            | {name_of(n): [figure(v, n) for v in front[n]] for n in names}
             | note_columns(study, front["key"])
         ),
         hide_index=True,
         key="best_points",
-        column_config={LABELS[name][0]: right for name in names},
+        column_config={name_of(name): right for name in names},
         on_select="rerun",
         selection_mode="multi-row",
     )

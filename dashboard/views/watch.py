@@ -24,15 +24,15 @@ from dashboard.progress import Training, duration_words, find_seconds_left, late
 from dashboard.session import load, need_folder, open_design, page, settings
 from dashboard.shortlist import list_button, selected_rows, shortlist, toggle_button
 from dashboard.studies import StudyFrame
-from dashboard.texts import figure, plain, sentence
+from dashboard.texts import call_errors, error_name, figure, name_of, plain, sentence
 from dse.errors import InvalidInput
 from dse.studies.cluster_state import LOG as LOG_OF_CLUSTER
 from dse.studies.cluster_state import read_cluster_state
 from dse.studies.folder import RESOLVED
 
 EVERY_S = 2
-FIGURES = ("error", "energy per inference", "trained parameters")
-"""Columns of the latest rows that are figures with their units."""
+FIGURES = ("energy_pj", "trained_parameters")
+"""Columns of the latest rows beside the error."""
 LATEST = 15  # rows
 CURVES = 4  # learning curves
 AT_WORK = ("searching", "stopping")
@@ -123,6 +123,7 @@ def _live(name: str, folder: Path) -> None:
     except InvalidInput as error:
         st.error(sentence(error))
         return
+    call_errors(study.asked.error_name)  # a fragment is a page of its own
     trainings = latest_trainings(study, CURVES)
     _progress(study, state, trainings)
     _cluster(folder)
@@ -143,11 +144,12 @@ def _live(name: str, folder: Path) -> None:
         _curves(trainings)
         if study.trained.any():
             grown = growth_table(study)
-            st.echarts_chart(growth_chart(grown), key="live_growth", height=210)
-            st.caption(
-                f"Hypervolume {grown['hypervolume'].iloc[-1]:.3f} after "
-                f"{grown['hours'].iloc[-1]:.2g} hours of training."
-            )
+            came = f"after {grown['hours'].iloc[-1]:.2g} hours of training"
+            if grown["trainings"].iloc[-1]:
+                st.echarts_chart(growth_chart(grown), key="live_growth", height=210)
+            else:
+                came = "of what other studies trained"
+            st.caption(f"Hypervolume {grown['hypervolume'].iloc[-1]:.3f} {came}.")
     _latest(study)
     _log(folder)
 
@@ -234,10 +236,10 @@ def _curves(trainings: list[Training]) -> None:
         for each in one.history
     ]
     if not rows:
-        st.caption("No epoch is finished yet.")
+        st.caption("There is no learning curve yet.")
         return
     frame = pd.DataFrame(rows)
-    option = curves_chart(frame, "validation error (%)", tall=True)
+    option = curves_chart(frame, f"validation {error_name()} (%)", tall=True)
     height = 250 + 22 * frame["curve"].nunique()
     st.echarts_chart(option, key="live_curve", height=height)
 
@@ -252,16 +254,13 @@ def latest_rows(study: StudyFrame) -> pd.DataFrame:
 def _latest(study: StudyFrame) -> None:
     frame = latest_rows(study)
     several = study.asked.several_machines
+    figures = (study.asked.measured, *FIGURES)
     shown = pd.DataFrame(
         {
             "trial": frame["trial"],
             "design": frame["name"],
             "status": frame["status"],
-            "error": [figure(v, "error") for v in frame["error"]],
-            "energy per inference": [figure(v, "energy_pj") for v in frame["energy_pj"]],
-            "trained parameters": [
-                figure(v, "trained_parameters") for v in frame["trained_parameters"]
-            ],
+            **{name_of(column): [figure(v, column) for v in frame[column]] for column in figures},
             "training (s)": frame["training_seconds"].astype(float).round(1),
             "reason": frame["reason"],
         }
@@ -277,7 +276,7 @@ def _latest(study: StudyFrame) -> None:
         key="latest",
         on_select="rerun",
         selection_mode="multi-row",
-        column_config={name: right for name in FIGURES},
+        column_config={name_of(column): right for column in figures},
     )
     if list_button(study, selected_rows(event, frame["design"]), "list_latest"):
         st.rerun()

@@ -191,8 +191,8 @@ def totals_table(priced: Sequence[Priced], use: Use) -> Table:
     if any(each.stream for each in priced):
         cells += [
             (
-                Column(name="state", heading="kept between hops", unit="bit", form="count"),
-                lambda each: each.stream.state_bits if each.stream else None,
+                Column(name="state", heading="kept between hops", unit="KiB"),
+                lambda each: bits_to_kib(each.stream.state_bits) if each.stream else None,
             ),
             (
                 _count("wait_frames", "waits for frames"),
@@ -224,11 +224,12 @@ def _percent(name: str, heading: str = "") -> Column:
 
 
 def _counted(name: str) -> PricedCell:
-    """A column of the results table that is counted, not estimated: exact, in its own unit."""
-    unit = "bit" if name.endswith("_bits") else ""
-    plain = name.removesuffix("_bits")
-    column = Column(name=plain, heading=LABELS[name][0], unit=unit, form="count")
-    return column, lambda each: int(each.cost.columns()[name])
+    """A column of the results table that is counted, not estimated; bits in KiB, as everywhere."""
+    heading = LABELS[name][0]
+    if name.endswith("_bits"):
+        column = Column(name=name.removesuffix("_bits"), heading=heading, unit="KiB")
+        return column, lambda each: bits_to_kib(each.cost.columns()[name])
+    return _count(name, heading), lambda each: int(each.cost.columns()[name])
 
 
 def _component(part: Component, of: str = "") -> PricedCell:

@@ -64,7 +64,7 @@ def frontier_plot(
         best = (row.key, row.accelerator) in on_front
         percent = 100 * row.column(error)
         band = error_band(row)
-        beside = row.source != "search" and not is_control(row)
+        beside = row.source != "search" and row.status != "reused" and not is_control(row)
         return Point(
             x=scaled(row.column(cost), cost),
             y=band if best and band is not None else percent,

@@ -26,6 +26,7 @@ from dse.report import FORMATS, study_report
 from dse.studies.confirmed import Confirmed, write_confirmed
 from dse.studies.frontier import hypervolume_share
 from dse.studies.rows import Evaluation, append_row, read_rows
+from dse.studies.spec import StudySpec
 from dse.training.best_scores import BestScores, write_best_scores
 from dse.training.best_sentences import BestSentences, heard_of, write_best_sentences
 from tests.dashboard.conftest import BOX, Opened, write_machines, write_study
@@ -385,6 +386,25 @@ def test_what_a_network_of_sentences_writes_down(study: Path, open_page: Opened)
     assert any("0 utterances" in str(each.value) for each in app.error)
 
 
+def test_errors_are_called_as_the_study_calls_them(
+    study: Path, open_page: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shares of clips, rates of edits, or what a later task counts: no page has its own name."""
+    monkeypatch.setattr(StudySpec, "error_name", property(lambda _: "word error rate"))
+    app = open_page("frontier", study.parent)
+    assert "word error rate (%)" in app.dataframe[-1].value.columns
+    assert drawn(app)["yAxis"]["name"] == "word error rate (%)"
+    assert "Least word error rate: " in texts(app) and "error (%)" not in app.dataframe[-1].value
+    app = open_page("watch", study.parent)
+    assert "word error rate" in app.dataframe[-1].value.columns
+    app = open_page("design", study.parent)
+    assert next(each.label for each in app.metric) == "word error rate"
+    app = open_page("studies", study.parent)
+    assert "word error rate" in app.dataframe[-1].value.columns
+    lines = open_page("compare", study.parent).dataframe[0].value
+    assert lines.iloc[0, 0] == "word error rate (%)"
+
+
 def test_a_dominated_design_names_what_dominates_it(study: Path, open_page: Opened) -> None:
     key = AppKeys(study).key(3)
     app = open_page("design", study.parent, study="small", design=key, tab="Generator")
@@ -652,6 +672,14 @@ def test_the_server_listens_on_this_machine_only(study: Path) -> None:
         headers = urllib.request.urlopen(f"http://localhost:{port}/", timeout=5).headers
         assert "default-src 'self'" in headers["content-security-policy"]
         assert headers["x-content-type-options"] == "nosniff"
+        # A browser is told where the server is, whatever it holds of a page, packed or not.
+        asked = {"Accept": "text/html", "Accept-Encoding": "gzip", "If-None-Match": '"x"'}
+        link = urllib.request.Request(f"http://localhost:{port}/compare", headers=asked)
+        with urllib.request.urlopen(link, timeout=5) as answer:
+            page = answer.read()
+        assert page.count(b"<head><script>window.__streamlit = {BACKEND_BASE_URL") == 1
+        assert int(answer.headers["content-length"]) == len(page)
+        assert answer.headers["x-frame-options"] == "SAMEORIGIN"
     finally:
         os.killpg(process.pid, 15)
         process.communicate(timeout=30)

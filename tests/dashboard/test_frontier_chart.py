@@ -161,3 +161,17 @@ def test_options_are_json_without_markup() -> None:
     chart = frontier_chart(evil, "energy_pj", "error", marks=Marks(design="a"))
     json.dumps([each for each in chart.option["series"]])
     assert chart.option["tooltip"]["renderMode"] == "richText"
+
+
+def test_only_baselines_are_named_in_the_plot() -> None:
+    """What another study trained is one of many points; its source is the network it was there."""
+    sources = ["matchboxnet-3x1x64", "2x1x8 P2, ba40", *["search"] * 4]
+    designs = frame(source=sources, status=["trained", "reused", *["trained"] * 4])
+    chart = frontier_chart(designs, "energy_pj", "error")
+    (series,) = series_of(chart, "baselines")
+    assert table_of(chart, series)["source"].tolist() == ["matchboxnet-3x1x64"]
+
+
+def test_a_short_logarithmic_axis_has_more_marks_than_its_ends() -> None:
+    marks = axis("energy", (11.2, 15.9), log=True)["axisLabel"]["customValues"]
+    assert marks == [12, 13, 14, 15]

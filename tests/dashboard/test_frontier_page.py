@@ -442,7 +442,9 @@ def test_a_map_has_the_best_of_each_pair_of_values(studies: Path, open_page: Ope
         ("2", "P2"): 50.0,
     }
     assert in_order(pd.Series([10, 2, None])) == ["2", "10", "-"]
-    app = open_page("frontier", studies, study="generated", view="axes", axis_up="axis_policy")
+    app = open_page(
+        "frontier", studies, study="generated", view="axes", axis_up="axis_policy", of_axes="map"
+    )
     option = drawn(app)
     (series,) = option["series"]
     assert len(series["data"]) == 4 and option["yAxis"]["data"] == ["P0", "P2", "P4"]

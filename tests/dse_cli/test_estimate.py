@@ -74,8 +74,8 @@ def test_prints_counts_energy_latency_area_and_bounds():
     for text in (
         f"{DESIGN} (key {published(DESIGN).key}), one inference of 128 frames, 12 outputs",
         f"trained parameters {cost.workload.trained_parameters:,} ",
-        f"stored (bit) {cost.stored_bits:,} ",
-        f"activations alive at a time (bit) {cost.activation_bits:,} ",
+        f"stored (KiB) {significant(cost.stored_bits / 8192)} ",
+        f"activations alive at a time (KiB) {significant(cost.activation_bits / 8192)} ",
         f"energy (µJ) {shown(cost.energy.scaled(1e-6))} ",
         f"latency (ms) {significant(cost.latency_us * 1e-3)} ",
         f" cycles {cost.latency_cycles:,} clock, MHz 10.0 ",
@@ -500,7 +500,7 @@ def test_a_stream_prices_a_hop_at_real_time():
     assert cost["application"]["rate"] == 25
     stdout = said(DESIGN, "--stream", "4")
     assert "a hop of 4 frames, 12 outputs" in stdout
-    assert f"kept between hops (bit) {hop.state_bits:,}" in stdout
+    assert f"kept between hops (KiB) {significant(hop.state_bits / 8192)}" in stdout
     assert f"waits for frames {hop.wait_frames}" in stdout
     assert "power at 25 a second" in stdout
 
