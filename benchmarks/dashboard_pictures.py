@@ -153,6 +153,7 @@ def main() -> None:
                 "frontier": {"path": ""},
                 "lasso": {"path": "", "act": lasso},
                 "parallel": {"path": "?view=parallel"},
+                "importance": {"path": "?view=axes"},
                 "design": {"path": "design"},
                 "roofline": {"path": "design?tab=Roofline"},
                 "area": {"path": "design?tab=Area"},

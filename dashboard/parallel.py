@@ -165,7 +165,8 @@ def parallel(
         for name, tint, mask, strength in looks
         if mask.any()
     ]
-    space = {"top": 56, "bottom": 50, "left": 60, "right": 90}
+    longest = max(map(len, axes[-1].names), default=0)  # letters, at the right of the last axis
+    space = {"top": 62, "bottom": 50, "left": 60, "right": max(90, 24 + 6 * longest)}
     return chart(
         series,
         tooltip={"trigger": "item", "renderMode": "richText"},
@@ -205,7 +206,8 @@ def _lines(name: str, tint: str, strength: float, lines: Any) -> Option:
 def _look() -> Option:
     return {
         "nameGap": 22,
-        "nameTextStyle": {"fontSize": 11, "width": 110, "overflow": "break", "color": ink()},
+        "nameTextStyle": {"fontSize": 10, "color": ink()},
+        "nameTruncate": {"maxWidth": 150},
         "areaSelectStyle": {"width": 22, "opacity": 0.25},
         "axisLabel": {"fontSize": 10, "color": ink()},
         "realtime": False,  # a part is told when it is taken, not while it is dragged
@@ -213,7 +215,7 @@ def _look() -> Option:
 
 
 def _upright(place: int, axis: Upright, frame: pd.DataFrame) -> Option:
-    title = {"dim": place, "name": label(axis.column)}
+    title = {"dim": place, "name": label(axis.column).replace(" (", "\n(")}
     if axis.names:
         return title | {"type": "category", "data": list(axis.names)}
     low, high = find_ends(frame[axis.column], log=False)

@@ -435,10 +435,12 @@ _ALWAYS_WERE = {
     "bin_stride": 1,
     "depthwise_norm": False,
 }
+_FIELDS = tuple(field.name for field in dataclasses.fields(Block))
 
 
 def _block_to_dict(block: Block) -> dict[str, Any]:
-    plain = dataclasses.asdict(block)
+    # Not `dataclasses.asdict`, which copies what two lines below replace: half the time of a key.
+    plain = {name: getattr(block, name) for name in _FIELDS}
     if block.skips_from:
         plain["skips_from"] = list(block.skips_from)
     else:  # as none had when the first designs were written: keys stay

@@ -181,7 +181,7 @@ def test_a_hostile_address_falls_back(study: Path, open_page: Opened) -> None:
 def test_parallel_coordinates_have_a_line_a_trained_design(study: Path, open_page: Opened) -> None:
     option = lines_of(open_page("frontier", study.parent, view="parallel"))["options"]
     names = [each["name"] for each in option["parallelAxis"]]
-    assert names[:2] == ["error (%)", "energy per inference (µJ)"]
+    assert names[:2] == ["error\n(%)", "energy per inference\n(µJ)"]
     lines = {each["name"]: each["value"] for part in option["series"] for each in part["data"]}
     assert sorted(lines) == [f"design {number}" for number in range(4)]
     assert lines["design 1"][0] == 10.0
