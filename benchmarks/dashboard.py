@@ -1,24 +1,27 @@
-"""How fast the dashboard draws large studies, in headless Chromium.
+"""How fast the dashboard draws large studies, in headless Chromium; and optuna-dashboard the same.
 
     .venv/bin/python benchmarks/dashboard.py --out docs/how-to/dashboard/benchmark.json
-    .venv/bin/python benchmarks/dashboard.py --optuna-dashboard OTHER/bin/optuna-dashboard
+    .venv/bin/python benchmarks/dashboard.py --optuna-dashboard .venv/bin/optuna-dashboard
 
 A study of so many rows is made: designs of a space of 1.2 million, priced by the model; errors are
 drawn. Then a browser opens it. Figures are wall-clock seconds:
 
     first plot    server started a moment ago: navigation until the points stand, no spinner
     reload        the same in a new browser, study kept by the server
+    click         on a design of the frontier, until its figures stand beside the plot
     box           mouse up until the table has the selection
     what if       a key on the clock's slider until the frontier stands; designs built before
 
 `..._cpu_s` are seconds of processor time of browser and server together for the same; unlike the
 others, they hardly depend on what else the machine does. Browsers start with an empty cache.
 
-`--optuna-dashboard` names the program in an environment of its own: it then opens a study of the
-same size and two objectives, written to SQLite in the same run, until its frontier's plot stands.
+`--optuna-dashboard` names the program: it then opens the trained designs of the same study with two
+objectives, written to SQLite in the same run, until its frontier's plot stands; a click there is on
+a trial of that plot, until the page of the trial stands. It has no sliders that price anew.
 """
 
 import argparse
+import io
 import json
 import os
 import random
@@ -37,7 +40,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
+from dse.colours import TERNARY
 from dse.pricing.what_if import Fleet
 from dse.studies.folder import GIVEN, RESOLVED
 from dse.studies.resolved import Begun, resolved_yaml
@@ -204,10 +209,31 @@ def measure_ours(browser: Any, folder: Path) -> dict[str, float]:
                 page.close()
         found["reload_s"] = statistics.median(reloads)
         found["reload_cpu_s"] = statistics.median(spent)
+        before = processor_s()
+        found["click_s"] = _click(page)
+        found["click_cpu_s"] = processor_s() - before
         found["box_s"] = _box(page)
         page.close()
         found |= _what_if(browser, address)
     return found
+
+
+def _click(page: Any) -> float:
+    """On a point of the frontier with ternary matrices, found by its colour."""
+    box = page.locator(".st-key-plot canvas").first.bounding_box()
+    picture = Image.open(io.BytesIO(page.screenshot(clip=box))).convert("RGB")
+    pixels = np.asarray(picture).astype(int)[: int(0.8 * box["height"])]  # above the legend
+    colour = [int(TERNARY[place : place + 2], 16) for place in (1, 3, 5)]
+    rows, columns = np.nonzero(np.abs(pixels - colour).sum(axis=2) < 12)
+    place = len(rows) - 1
+    x, y = box["x"] + int(columns[place]), box["y"] + int(rows[place]) - 2
+    return timed(
+        lambda: page.mouse.click(x, y),
+        page,
+        "() => document.body.innerText.includes('Open the design')"
+        " && document.querySelector('[data-testid=stApp]').dataset.testScriptState"
+        " === 'notRunning'",
+    )
 
 
 def _box(page: Any) -> float:
@@ -229,7 +255,9 @@ def _box(page: Any) -> float:
 
 def _what_if(browser: Any, address: str) -> dict[str, float]:
     page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    before_first = processor_s()
     first = timed(lambda: page.goto(f"{address}/what_if", wait_until="commit"), page)
+    first_cpu = processor_s() - before_first
     slider = page.get_by_role("slider", name="Clock (MHz)")
     page.wait_for_timeout(2_000)
     seconds, priced, spent = [], [], []
@@ -256,6 +284,7 @@ def _what_if(browser: Any, address: str) -> dict[str, float]:
     page.close()
     return {
         "what_if_first_s": first,
+        "what_if_first_cpu_s": first_cpu,
         "what_if_s": statistics.median(seconds),
         "what_if_cpu_s": statistics.median(spent),
         "what_if_pricing_s": statistics.median(priced),
@@ -263,15 +292,23 @@ def _what_if(browser: Any, address: str) -> dict[str, float]:
 
 
 WRITE = """
-import json, sys, optuna
+import json, sys, optuna, sqlalchemy
 optuna.logging.set_verbosity(optuna.logging.ERROR)
-study = optuna.create_study(study_name="s", storage=sys.argv[2], directions=["minimize"] * 2)
+storage = optuna.storages.RDBStorage(sys.argv[2])
+@sqlalchemy.event.listens_for(storage.engine, "connect")
+def hurry(connection, _):  # thousands of small writes, each of which would wait for the disk
+    connection.execute("PRAGMA synchronous=OFF")
+study = optuna.create_study(study_name="s", storage=storage, directions=["minimize"] * 2)
 rows = [json.loads(line) for line in open(sys.argv[1])]
 D = optuna.distributions.FloatDistribution(0, 1e9)
 study.add_trials([optuna.trial.create_trial(
     values=[r["error"], r["energy_pj"]], params={"parameters": r["trained_parameters"]},
     distributions={"parameters": D}) for r in rows if r["error"] is not None])
 """
+THEIR_PLOT = (
+    "() => [...document.querySelectorAll('.js-plotly-plot .scatterlayer .point,"
+    " .js-plotly-plot .gl-canvas')].length > 0"
+)
 
 
 def measure_theirs(browser: Any, program: str, folder: Path, work: Path) -> dict[str, float]:
@@ -281,25 +318,51 @@ def measure_theirs(browser: Any, program: str, folder: Path, work: Path) -> dict
     port = free_port()
     with served([program, database, "--port", str(port), "--host", "127.0.0.1"], port):
         address = f"http://127.0.0.1:{port}/dashboard/studies/1"
-        seconds = []
+        seconds, spent = [], []
         for _ in range(2):
             page = browser.new_page(viewport={"width": 1280, "height": 1000})
+            before = processor_s()
             seconds.append(
-                timed(
-                    lambda p=page: p.goto(address, wait_until="commit"),
-                    page,
-                    "() => [...document.querySelectorAll('.js-plotly-plot .scatterlayer .point,"
-                    " .js-plotly-plot .gl-canvas')].length > 0",
-                )
+                timed(lambda p=page: p.goto(address, wait_until="commit"), page, THEIR_PLOT)
             )
-            page.close()
-    return {"optuna_dashboard_first_s": seconds[0], "optuna_dashboard_reload_s": seconds[1]}
+            spent.append(processor_s() - before)
+            if len(seconds) < 2:
+                page.close()
+        page.wait_for_timeout(2_000)
+        before = processor_s()
+        click = _click_there(page)
+        return {
+            "optuna_dashboard_first_s": seconds[0],
+            "optuna_dashboard_first_cpu_s": spent[0],
+            "optuna_dashboard_reload_s": seconds[1],
+            "optuna_dashboard_reload_cpu_s": spent[1],
+            "optuna_dashboard_click_s": click,
+            "optuna_dashboard_click_cpu_s": processor_s() - before,
+        }
+
+
+def _click_there(page: Any) -> float:
+    """On a trial of its plot of the frontier; NaN where none can be met within a minute."""
+    point = page.locator(".js-plotly-plot .scatterlayer .point").first
+    try:
+        point.scroll_into_view_if_needed(timeout=60_000)
+        box = point.bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        page.mouse.move(x, y)
+        page.wait_for_timeout(1_000)
+        began = time.perf_counter()
+        page.mouse.click(x, y)
+        page.wait_for_url("**/trials?**", timeout=60_000)
+        page.get_by_text("Trial ").first.wait_for(timeout=60_000)
+    except Exception:  # whatever Playwright says of a view of another program
+        return float("nan")
+    return time.perf_counter() - began
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--designs", type=int, nargs="+", default=[1_000, 10_000, 100_000])
+    parser.add_argument("--designs", type=int, nargs="+", default=[16, 400, 10_000, 100_000])
     parser.add_argument("--study", type=Path, nargs="+", default=[], help="folders made before")
     parser.add_argument("--optuna-dashboard", help="the program, up to 10,000 designs")
     parser.add_argument("--out", type=Path)

@@ -206,7 +206,7 @@ def _lines(name: str, tint: str, strength: float, lines: Any) -> Option:
 def _look() -> Option:
     return {
         "nameGap": 22,
-        "nameTextStyle": {"fontSize": 10, "color": ink()},
+        "nameTextStyle": {"fontSize": 10, "lineHeight": 13, "color": ink()},
         "nameTruncate": {"maxWidth": 150},
         "areaSelectStyle": {"width": 22, "opacity": 0.25},
         "axisLabel": {"fontSize": 10, "color": ink()},

@@ -39,8 +39,8 @@ def slices_chart(trained: pd.DataFrame, axes: Sequence[str], column: str) -> Opt
     """
     known = trained.dropna(subset=[column])
     ends = find_ends(known[column], log=False)
-    across = min(len(axes), SLICES_ACROSS)
-    down = -(-len(axes) // across)
+    down = -(-len(axes) // SLICES_ACROSS)
+    across = -(-len(axes) // down)
     series, grids, xs, ys = [], [], [], []
     for place, name in enumerate(axes):
         row, place_in_row = divmod(place, across)
