@@ -137,7 +137,7 @@ def _network(path: Path) -> None:
     cells = st.columns(6)
     figures = priced.cost.columns()
     for cell, name in zip(cells, NETWORK_FIGURES, strict=True):
-        cell.metric(LABELS[name][0], figure(figures[name], name))
+        cell.metric(name_of(name), figure(figures[name], name))
     for note in notes:
         st.text(f"Note: {note}.")
     for misfit in priced.misfits:
