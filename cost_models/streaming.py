@@ -3,7 +3,8 @@
 Every hop brings a few new frames. Each layer computes only the outputs that these make possible,
 and reads, beside the new inputs, the history that its kernel still covers: (K - 1) * dilation
 frames, kept in the activations' memory. Symmetric padding makes a layer wait for (K - 1) / 2 *
-dilation frames to come; a path around it must wait as long, so its input is kept, too. The average
+dilation frames to come, padding before the frames alone for none (`Layer.ahead_frames`); a path
+around it must wait as long, so its input is kept, too. The average
 over the window is a ring of sums, one per hop: the newest comes in, the oldest goes out.
 
     history of a tensor  = the most that one of its readers needs, in frames
@@ -128,9 +129,10 @@ def stream_part(layers: Sequence[Layer], hop_frames: int, rate: int = 1) -> Stre
             needed = (made - 1) * layer.stride + span + 1  # a stream has no padding
             history[source] = max(history.get(source, 0), max(needed - fresh[source], 0))
             streamed.append(dataclasses.replace(layer, in_frames=needed, out_frames=made))
-            # Half of the taps lie in the future of a symmetric kernel; a frame behind strides
-            # stands for `rate` frames of the input.
-            waited = wait[source] + span / 2 * rates[source]
+            # Half of the taps lie in the future of a symmetric kernel, none of a causal one's; a
+            # frame behind strides stands for `rate` frames of the input.
+            ahead = span / 2 if layer.ahead_frames is None else layer.ahead_frames
+            waited = wait[source] + ahead * rates[source]
         elif layer.kind in POOLS and not _over_bins(layer):
             window = layer.kernel_size if layer.taps > 1 else layer.in_frames
             hops = -(-window // fresh[source])

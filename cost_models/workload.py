@@ -150,6 +150,10 @@ class Layer:
     stride: int = 1
     """Of frames."""
     dilation: int = 1
+    ahead_frames: int | None = None
+    """Of the (kernel_size - 1) * dilation frames that an output sees beside its own, those that are
+    still to come: none of a causal kernel. None: half of them, as of a symmetric one. It matters on
+    a stream alone."""
     in_bins: int = 1
     """Values of a frame and channel: the second dimension, frequency. 1 in networks of one."""
     out_bins: int = 1
@@ -221,12 +225,23 @@ class Layer:
                 f"{self.name}: matrix_numbers and matrix_bits are left out where weights are "
                 f"{self.weights}, not {packed}"
             )
+        if self.ahead_frames is not None:
+            self._check_ahead()
         if self.weights in TRITS:
             self._check_matrix()
         if self.matrix_tile is not None and self.weights is not WeightSource.GENERATED:
             raise InvalidLayer(
                 f"{self.name}: matrix_tile is left out where weights are {self.weights}, not "
                 f"{self.matrix_tile}"
+            )
+
+    def _check_ahead(self) -> None:
+        span = (self.kernel_size - 1) * self.dilation
+        assert self.ahead_frames is not None
+        if not 0 <= self.ahead_frames <= span:
+            raise InvalidLayer(
+                f"{self.name}: ahead_frames must be from 0 to {span}, which its kernel spans, not "
+                f"{self.ahead_frames}"
             )
 
     def _check_matrix(self) -> None:

@@ -173,12 +173,14 @@ def pad(reader: Reader, node: onnx.NodeProto) -> None:
     if any(count for axis, count in more.items() if axis not in (FRAMES, BINS)):
         raise reader.error(node, "pads other axes than frames and bins")
     frames, bins = more.get(FRAMES, 0), more.get(BINS, 0)
+    leading = sum(pads[at] for at, axis in enumerate(axes) if read.axes[axis] == FRAMES)
     if max(frames, bins) >= MAX_SIZE:
         raise reader.error(node, f"pads {MAX_SIZE:,} frames or more")
     reader.values[node.output[0]] = dataclasses.replace(
         read,
         frames=read.frames + frames,
         padding=read.padding + frames,
+        leading=read.leading + leading,
         bins=read.bins + bins,
         bin_padding=read.bin_padding + bins,
     )

@@ -13,7 +13,7 @@ from typing import Any
 import onnx
 
 from dse.interchange.onnx_graph import Reader, attributes
-from dse.networks.layer_graph import BINS, FRAMES, Value
+from dse.networks.layer_graph import BINS, FRAMES, Value, ahead_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,8 @@ class Window:
     """Outputs along the axis."""
     whole: bool = False
     """It covers all that there is, at once."""
+    ahead: int | None = None
+    """Of frames: `Layer.ahead_frames`."""
 
 
 def read_windows(
@@ -56,8 +58,15 @@ def read_windows(
         pads = None if padding is None else padding[at]
         if axis in windows:
             size = read.frames if axis == FRAMES else read.bins
-            windows[axis] = _window(size, kernel[at], strides[at], dilations[at], pads)
-        elif pads:
+            windows[axis] = _window(
+                size,
+                kernel[at],
+                strides[at],
+                dilations[at],
+                pads,
+                read if axis == FRAMES else None,
+            )
+        elif pads and any(pads):
             raise reader.error(node, "pads an axis of size 1, which is neither frames nor bins")
     return windows[FRAMES], windows[BINS]
 
@@ -69,6 +78,7 @@ def fields_of(frames: Window, bins: Window) -> dict[str, Any]:
         "kernel_size": frames.taps,
         "stride": frames.stride,
         "dilation": frames.dilation,
+        "ahead_frames": frames.ahead,
         "out_bins": bins.made,
         "kernel_bins": bins.taps,
         "bin_stride": bins.stride,
@@ -76,10 +86,19 @@ def fields_of(frames: Window, bins: Window) -> dict[str, Any]:
     }
 
 
-def _window(size: int, taps: int, stride: int, dilation: int, padding: int | None) -> Window:
-    span = dilation * (taps - 1) + 1
-    made = -(-size // stride) if padding is None else (size + padding - span) // stride + 1
-    return Window(taps, stride, dilation, made, whole=taps >= size and made == 1)
+def _window(
+    size: int,
+    taps: int,
+    stride: int,
+    dilation: int,
+    pads: tuple[int, int] | None,
+    read: Value | None,
+) -> Window:
+    """A window of an axis of this size; `read` where it is the one of the frames."""
+    span = dilation * (taps - 1)
+    made = -(-size // stride) if pads is None else (size + sum(pads) - span - 1) // stride + 1
+    ahead = None if read is None or pads is None else ahead_of(read, *pads, span)
+    return Window(taps, stride, dilation, made, taps >= size and made == 1, ahead)
 
 
 def _along(reader: Reader, node: onnx.NodeProto, name: str, axes: int) -> list[int]:
@@ -90,8 +109,8 @@ def _along(reader: Reader, node: onnx.NodeProto, name: str, axes: int) -> list[i
     return found
 
 
-def _padding(reader: Reader, node: onnx.NodeProto, axes: int) -> list[int] | None:
-    """Put in before and behind each axis, together; None for as many as keep all ("same")."""
+def _padding(reader: Reader, node: onnx.NodeProto, axes: int) -> list[tuple[int, int]] | None:
+    """Put in before and behind each axis; None for as many as keep all ("same")."""
     options = attributes(node)
     auto = options.get("auto_pad", b"NOTSET")
     if auto != b"NOTSET" and any(options.get("pads", ())):
@@ -104,4 +123,5 @@ def _padding(reader: Reader, node: onnx.NodeProto, axes: int) -> list[int] | Non
     if len(pads) != 2 * axes or min(pads) < 0:
         raise reader.error(node, f"has pads of {pads[:8]}: {2 * axes} numbers from 0 on are needed")
     # ONNX lists all begins, then all ends: (x1_begin, x2_begin, x1_end, x2_end).
-    return [0 if auto == b"VALID" else pads[at] + pads[at + axes] for at in range(axes)]
+    valid = auto == b"VALID"
+    return [(0, 0) if valid else (pads[at], pads[at + axes]) for at in range(axes)]

@@ -53,6 +53,8 @@ class Value:
     axes: tuple[str, ...]
     padding: int = 0
     """Of its frames, zeros put in before and behind: in no memory, a convolution makes them."""
+    leading: int = 0
+    """Of `padding`, those before."""
     first: int = 0
     """Of the tensor's channels, the first that it has: a part is read where it lies."""
     bins: int = 1
@@ -104,6 +106,9 @@ class LayerGraph:
         self.tensor_channels: dict[str, int] = {}
         """By the layers that `root_of` names."""
         self.clips = 1
+        self.cut_in_front = False
+        """Whether frames were cut off in front anywhere: what is ahead of which is then not known.
+        """
         self.notes: list[str] = []
 
     def append(self, name: str, kind: LayerKind, like: Value, **other: Any) -> Value:
@@ -218,7 +223,30 @@ class LayerGraph:
         """
         if not self.layers:
             raise InvalidInput(f"{name} has no layer that a machine executes")
-        return Workload(name, tuple(self.layers))
+        layers = tuple(self.layers)
+        if self.cut_in_front:
+            layers = tuple(dataclasses.replace(layer, ahead_frames=None) for layer in layers)
+        return Workload(name, layers)
+
+
+def ahead_of(read: Value, before: int, behind: int, span: int) -> int | None:
+    """Frames that a kernel sees ahead of its output's own: `Layer.ahead_frames`.
+
+        output t sees the inputs t - before ... t - before + span
+
+    Known where as many frames come out as went in, so that outputs and inputs have one clock. None
+    where fewer do, and of a symmetric kernel.
+
+    Args:
+        read: what it reads, perhaps padded already.
+        before: zeros that the layer itself puts in before the frames.
+        behind: likewise behind them.
+        span: (kernel_size - 1) * dilation.
+    """
+    before, behind = before + read.leading, behind + read.padding - read.leading
+    if before + behind < span or 2 * before == span:
+        return None
+    return max(span - before, 0)
 
 
 def convolution_kind(taps: int, groups: int, inputs: int, outputs: int) -> LayerKind:

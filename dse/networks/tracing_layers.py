@@ -21,6 +21,7 @@ from dse.networks.layer_graph import (
     FLAT,
     FRAMES,
     Value,
+    ahead_of,
     convolution_kind,
 )
 from dse.networks.mixers.ternary import generated_fields
@@ -58,13 +59,15 @@ def _window(graph: TracedGraph, node: fx.Node, read: Value, kernel: Any) -> dict
     made = graph.shape(node)
     stride, dilation = graph.argument(node, "stride"), graph.argument(node, "dilation")
     strides, dilations = stride or kernel, dilation or 1  # of a pool, an empty stride is the kernel
-    fields = {
+    fields: dict[str, Any] = {
         "in_frames": read.frames - read.padding,
         "out_frames": made[frames],
         "kernel_size": _at(kernel, frames - 2),
         "stride": _at(strides, frames - 2),
         "dilation": _at(dilations, frames - 2),
     }
+    span = (fields["kernel_size"] - 1) * fields["dilation"]
+    fields["ahead_frames"] = ahead_of(read, *_pads(graph, node, frames - 2, span), span)
     if len(read.axes) == 3:
         return fields
     bins = 5 - frames  # axes 2 and 3 are the two
@@ -75,6 +78,16 @@ def _window(graph: TracedGraph, node: fx.Node, read: Value, kernel: Any) -> dict
         "bin_stride": _at(strides, bins - 2),
         "bin_dilation": _at(dilations, bins - 2),
     }
+
+
+def _pads(graph: TracedGraph, node: fx.Node, place: int, span: int) -> tuple[int, int]:
+    """Zeros that an operator puts in itself, before an axis of space and behind it."""
+    padding = graph.argument(node, "padding")
+    if padding == "same":
+        return span // 2, span - span // 2  # PyTorch puts the odd one behind
+    if padding is None or isinstance(padding, str) or padding == []:
+        return 0, 0
+    return _at(padding, place), _at(padding, place)
 
 
 def _layer_name(graph: TracedGraph, node: fx.Node, weight: Weight) -> str:

@@ -171,6 +171,7 @@ def _part(
     if what == CHANNELS:
         return dataclasses.replace(read, channels=size, first=read.first + start)
     if what == FRAMES and not read.padding:
+        graph.cut_in_front |= start > 0
         return dataclasses.replace(read, frames=size)
     if what == BINS and not read.bin_padding:
         return dataclasses.replace(read, bins=size)
@@ -217,7 +218,13 @@ def pad(graph: TracedGraph, node: fx.Node) -> Value:
         raise graph.error(node, f"pads {', '.join(wrong)}: frames are padded for free")
     more = {read.axes[axis]: count for axis, count in of_axis.items()}
     frames, bins = more.get(FRAMES, 0), more.get(BINS, 0)
+    leading = sum(
+        pads[at]
+        for at in range(0, len(pads), 2)
+        if read.axes[len(read.axes) - 1 - at // 2] == FRAMES
+    )
     if min(pads) < 0:
+        graph.cut_in_front |= leading < 0
         if max(pads) > 0:
             raise graph.error(node, "pads and cuts at once: do one after the other")
         return dataclasses.replace(read, frames=read.frames + frames, bins=read.bins + bins)
@@ -225,6 +232,7 @@ def pad(graph: TracedGraph, node: fx.Node) -> Value:
         read,
         frames=read.frames + frames,
         padding=read.padding + frames,
+        leading=read.leading + leading,
         bins=read.bins + bins,
         bin_padding=read.bin_padding + bins,
     )

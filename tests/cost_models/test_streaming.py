@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cost_models import estimate, load_accelerator, load_technology
-from cost_models.errors import InvalidInput
+from cost_models.errors import InvalidInput, InvalidLayer
 from cost_models.streaming import stream
 from cost_models.workload import (
     CONVOLUTIONS,
@@ -68,6 +68,17 @@ def same_shape(name: str, kind: LayerKind, channels: int, **changes: Any) -> Lay
 
 def streamed(*layers: Layer, hop: int) -> Any:
     return stream(Workload("test", layers), hop)
+
+
+def test_a_causal_convolution_waits_for_none() -> None:
+    # 5 taps, dilation 2 span 8 frames: 4 of them are ahead where it is symmetric, none where it is
+    # causal; the history is all of them either way.
+    waits = {None: 4, 0: 0, 8: 8, 3: 3}
+    for ahead, frames in waits.items():
+        found = streamed(depthwise("dw", 4, 5, dilation=2, ahead_frames=ahead), hop=3)
+        assert (found.wait_frames, found.state_bits) == (frames, 8 * 4 * 8)
+    with pytest.raises(InvalidLayer, match=r"dw: ahead_frames must be from 0 to 8, which its"):
+        depthwise("dw", 4, 5, dilation=2, ahead_frames=9)
 
 
 def test_one_convolution_by_hand() -> None:

@@ -234,6 +234,31 @@ def test_frames_are_cut_for_free_and_padded_for_a_convolution() -> None:
     [padded], [cut] = layers_of(before), layers_of(behind)
     assert (padded.in_frames, padded.out_frames, padded.macs) == (20, 20, 8 * 4 * 3 * 20)
     assert (cut.in_frames, cut.out_frames) == (20, 24)  # what PyTorch computes, too
+    # On a stream neither waits; a symmetric kernel waits for half of its 4 frames.
+    same = Does(lambda m, x: m.conv(x), conv=nn.Conv1d(8, 4, 3, padding=2, dilation=2))
+    waits = [
+        stream(trace(each, torch.zeros(1, 8, 20)), 4).wait_frames for each in (before, behind, same)
+    ]
+    assert waits == [0, 0, 2]
+
+
+def test_what_lies_ahead_is_known_where_outputs_and_inputs_have_one_clock() -> None:
+    """Of a kernel that spans 4 frames, by the zeros before and behind; None is half of them."""
+    cases = {(4, 0): 0, (3, 1): 1, (1, 3): 3, (0, 4): 4, (2, 2): None, (0, 0): None, (1, 0): None}
+    for pads, ahead in cases.items():
+        network = Does(lambda m, x, p=pads: m.conv(functional.pad(x, p)), conv=nn.Conv1d(8, 4, 5))
+        [layer] = layers_of(network)
+        assert layer.ahead_frames == ahead, pads
+    # Where frames are cut off in front, no layer's clock is known any more.
+    cut = Does(lambda m, x: m.conv(functional.pad(x, (4, 0)))[..., 2:], conv=nn.Conv1d(8, 4, 5))
+    [layer] = layers_of(cut)
+    assert layer.ahead_frames is None
+
+
+def test_a_causal_network_waits_for_nothing() -> None:
+    workload = trace(Separator(), torch.zeros(1, 16, 50))
+    assert stream(workload, 4).wait_frames == 0
+    assert {layer.ahead_frames for layer in workload.layers} == {None, 0}
 
 
 @pytest.mark.parametrize(
