@@ -18,7 +18,7 @@ from rich.table import Table
 
 from cost_models import Objective
 from cost_models.strict_yaml import parse_yaml
-from dse.columns import COST_COLUMNS, LABELS, shown
+from dse.columns import COST_COLUMNS, LABELS, STREAM_COLUMNS, shown
 from dse.design.families.family import Family, Value, Values
 from dse.design.families.mixing import PLACE_KINDS, of_kind
 from dse.design.mixer import DENSE, MixerKind
@@ -26,8 +26,10 @@ from dse.design.point import DesignPoint
 from dse.design.policies import POLICIES
 from dse.errors import InvalidInput, short
 from dse.pricing.filling import AXES, Filled, Filling, check_axis
+from dse.pricing.listening import Listening
 from dse.pricing.machine import Machine
 from dse.pricing.pricing import Offer, Pricing
+from dse.report.lengths import MS_PER_S
 from dse.sheets import csv_records
 from dse_cli.asked import Asked, read_asked
 from dse_cli.options import (
@@ -134,6 +136,13 @@ class Amount(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes none
 @click.option("--technology", help=f"{TECHNOLOGIES}, instead of the machine's own.")
 @mapping_objective_option
 @click.option(
+    "--stream",
+    "hop",
+    type=FRAMES_RANGE,
+    help="Columns of a stream, too, such as listening_power_uw: so many new frames a hop.  "
+    "[default: a study's own]",
+)
+@click.option(
     "--frames", type=FRAMES_RANGE, help=f"Input frames.  [default: a study's, or {USUAL_FRAMES}]"
 )
 @click.option(
@@ -154,6 +163,7 @@ def command(
     machine: str | None,
     technology: str | None,
     objective: Objective,
+    hop: int | None,
     frames: int | None,
     outputs: int | None,
     as_json: bool,
@@ -170,17 +180,23 @@ def command(
       dse match --budget 20k --with blocks=2,repeats=2 --kind dense,ternary,monarch,low_rank
       dse match --budget 6M --column energy_pj --machine kws_ternary_stored
       dse match --budget 20k --like studies/demo --design 7
+      dse match --budget 90 --column listening_power_uw --stream 4
     """  # noqa: D301 (click reads the backspace as: do not wrap)
     if as_json and as_csv:
         raise click.UsageError("choose one of --json and --csv")
-    _check_column(column)
     asked = read_asked(like, chosen, frames, outputs)
+    own = None if asked.study is None else asked.study.asked.listening
+    listening = own if hop is None else Listening(hop, MS_PER_S / asked.frames_per_s)
+    _check_column(column, streams=listening is not None)
     family, values = _changed(asked, changes, policy)
     axis = axis or family.width
     check_axis(axis, values, family)
     accelerator, constants = asked.load(machine or asked.machine, technology)
     pricing = Pricing(
-        [Machine(accelerator, constants, objective)], frames=asked.frames, outputs=asked.outputs
+        [Machine(accelerator, constants, objective)],
+        frames=asked.frames,
+        outputs=asked.outputs,
+        listening=listening,
     )
     filling = Filling(family, pricing, column, budget, in_channels=asked.point.features, axis=axis)
     matched = _match(filling, values, _read_kinds(kinds))
@@ -318,9 +334,14 @@ def _said(like: str, values: Mapping[str, Value], axis: str) -> str:
     return f"{like} ({axes})" if axes else like
 
 
-def _check_column(column: str) -> None:
-    if column not in COST_COLUMNS:
-        close = difflib.get_close_matches(column, COST_COLUMNS, n=1)
+def _check_column(column: str, *, streams: bool) -> None:
+    if column in STREAM_COLUMNS and not streams:
+        raise InvalidInput(
+            f"{column} is of a design that listens to a stream: say by --stream how many frames it "
+            "takes at a time"
+        )
+    if column not in (*COST_COLUMNS, *STREAM_COLUMNS):
+        close = difflib.get_close_matches(column, (*COST_COLUMNS, *STREAM_COLUMNS), n=1)
         hint = f"did you mean '{close[0]}'? " if close else ""
         raise InvalidInput(
             f"there is no column {short(column)}: {hint}columns are {', '.join(COST_COLUMNS)}"

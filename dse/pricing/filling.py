@@ -23,6 +23,7 @@ all are priced as one batch (`dse.pricing.pricer`). A study whose budget is an e
 of its candidates so.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from typing import Final
 
 import numpy as np
 
+from dse.columns import STREAM_COLUMNS
 from dse.design.families.family import Family, Part, Value, Values
 from dse.errors import InvalidDesign, InvalidInput
 from dse.pricing.book import Cut, grouped
@@ -130,7 +132,8 @@ class Filling:
         Args:
             family: of the designs.
             pricing: of costs; only its first machine is asked, and none for trained parameters.
-            column: of `COST_COLUMNS`, that is filled.
+            column: that is filled: of `COST_COLUMNS`, or of `STREAM_COLUMNS` where the pricing
+                listens.
             budget: in the unit of the column.
             in_channels: features per frame.
             axis: of `AXES`, that is solved.
@@ -236,8 +239,14 @@ class Filling:
                 try:
                     searches[key] = search, search.send([next(found_amounts) for _ in wanted])
                 except StopIteration as end:
-                    self._known[key] = end.value
+                    self._known[key] = self._explained(end.value)
                     del searches[key]
+
+    def _explained(self, found: Filled) -> Filled:
+        """With the other reason that a column of a stream may have no value."""
+        if not found.reason or self.column not in STREAM_COLUMNS:
+            return found
+        return dataclasses.replace(found, reason=f"{found.reason}, or the hop fits its strides not")
 
     @property
     def _most(self) -> int:

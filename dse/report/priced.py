@@ -14,10 +14,12 @@ from cost_models import (
     load_technology,
     load_technology_of,
 )
-from dse.columns import COST_COLUMNS
+from dse.columns import COST_COLUMNS, STREAM_COLUMNS
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput, InvalidStudy
 from dse.networks.lowering import lower
+from dse.pricing.listening import hop_figures
+from dse.pricing.machine import Machine
 from dse.pricing.priced import Layers, Priced
 from dse.report.comparison import read_quantised_error
 from dse.studies.rows import Evaluation
@@ -76,10 +78,15 @@ def drifted(study: Study, each: Priced) -> tuple[str, ...]:
         each: priced by today's model, with the row's `recorded` figures; empty ones drift nowhere.
     """
     now = each.cost.columns(study.asked.inferences_per_second)
+    if (listening := study.asked.listening) is not None:
+        machine = Machine(each.cost.accelerator.as_asked, each.cost.technology)
+        hop = study.price_hop(each.design, machine)
+        now |= {} if hop is None else hop_figures(*hop, listening)
     return tuple(
         name
-        for name in COST_COLUMNS
+        for name in (*COST_COLUMNS, *STREAM_COLUMNS)
         if name in each.recorded
+        and name in now
         and abs(now[name] - each.recorded[name]) > 1e-9 * max(abs(now[name]), 1e-12)
     )
 

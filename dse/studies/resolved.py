@@ -43,6 +43,7 @@ from dse.studies.spec import (
     StreamSection,
     StudyName,
     StudySpec,
+    listening_of,
     read_baselines,
     solved_space,
     split_limits,
@@ -247,7 +248,8 @@ def _spec(record: _Record) -> StudySpec:
     hardware = _hardware(record)
     if record.fill is not None:
         frames, outputs = record.features.frames, record.outputs
-        space = solved_space(space, record.fill, hardware.machines, frames, outputs)
+        listening = listening_of(record.stream, record.features)
+        space = solved_space(space, record.fill, hardware.machines, frames, outputs, listening)
     parsed: dict[str, Any] = {
         "base_folder": Path(record.base_folder),
         "data_folder": Path(record.data_folder),

@@ -102,6 +102,11 @@ class StreamSection:
         check_fields(self)
 
 
+def listening_of(stream: StreamSection | None, features: FeatureSpec) -> Listening | None:
+    """How a stream is taken in, with the duration of a frame; None where there is none."""
+    return None if stream is None else Listening(stream.hop_frames, features.hop_ms)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyFile:
     """The study file as it stands, with what it may leave out."""
@@ -343,9 +348,7 @@ class StudySpec:
     @property
     def listening(self) -> Listening | None:
         """How a stream is taken in, with the duration of a frame; None where there is none."""
-        if self.stream is None:
-            return None
-        return Listening(self.stream.hop_frames, self.features.hop_ms)
+        return listening_of(self.stream, self.features)
 
     @property
     def measured(self) -> str:
@@ -375,7 +378,9 @@ class StudySpec:
         """The same for so many classes, which only the data say: filled designs depend on them."""
         if self.fill is None:
             return self
-        space = solved_space(self.space, self.fill, self.machines, self.features.frames, outputs)
+        space = solved_space(
+            self.space, self.fill, self.machines, self.features.frames, outputs, self.listening
+        )
         baselines = (
             each if each.values is None or each.published else _of_values(each.values, space)
             for each in self.baselines
@@ -502,7 +507,8 @@ def study_from_node(
         if space is not None and hardware is not None and fill is not None:
             classes = file.data.task.usual_classes
             frames = file.data.features.frames
-            space = solved_space(space, fill, hardware.machines, frames, classes)
+            listening = listening_of(file.stream, file.data.features)
+            space = solved_space(space, fill, hardware.machines, frames, classes, listening)
         if space is not None and file.baselines:
             with problems.part():
                 baselines = read_baselines(node.value["baselines"].value, space)
@@ -643,8 +649,9 @@ def _read_fill(
     if file.fill is None:
         return None
     at, column = node.value["fill"], file.fill
-    if column not in COST_COLUMNS:
-        close = difflib.get_close_matches(column, COST_COLUMNS, n=1)
+    known = COST_COLUMNS if file.stream is None else (*COST_COLUMNS, *STREAM_COLUMNS)
+    if column not in known:
+        close = difflib.get_close_matches(column, known, n=1)
         hint = f"did you mean '{close[0]}'? " if close else ""
         raise at.error(
             f"fill: {hint}it must be a column that is known before a training, such as "
@@ -678,6 +685,7 @@ def solved_space(
     machines: Sequence[Machine],
     frames: int,
     outputs: int,
+    listening: Listening | None = None,
 ) -> SearchSpace:
     """The space whose designs get the width that fills a budget (`dse.pricing.filling`).
 
@@ -687,9 +695,15 @@ def solved_space(
         machines: the first one is asked.
         frames: input frames of one inference.
         outputs: classes.
+        listening: how a stream is taken in, where a column of one is filled.
     """
     [(column, amount)] = fill.items()
-    pricing = Pricing(machines[:1], frames=frames, outputs=outputs)
+    pricing = Pricing(
+        machines[:1],
+        frames=frames,
+        outputs=outputs,
+        listening=listening if column in STREAM_COLUMNS else None,
+    )
     solver = Filling(
         space.family,
         pricing,

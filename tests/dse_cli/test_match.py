@@ -14,6 +14,8 @@ from dse.design.families.quartznet import QUARTZNET
 from dse.design.mixer import NEEDS
 from dse.errors import InvalidInput
 from dse.networks.lowering import lower
+from dse.pricing.listening import price_hop
+from dse.pricing.machine import Machine
 from dse_cli import group
 
 FILE = Path(__file__).parents[2] / "examples" / "silicon" / "tc_resnet8.yaml"
@@ -105,3 +107,20 @@ def test_what_is_wrong(arguments: list[str], message: str) -> None:
 def test_a_budget_is_a_number_above_zero(budget: str) -> None:
     result = run("--budget", budget)
     assert result.exit_code == 2 and "is no number above 0 such as 77k or 1.2M" in result.output
+
+
+def test_a_stream_is_filled_as_an_estimate_prices_it() -> None:
+    asked = ("--kind", "dense", "--with", "blocks=1,stride=2", "--column", "hop_energy_pj")
+    result = run("--budget", "500k", *asked, "--stream", "8", "--json")
+    [dense] = json.loads(result.output)
+    assert 0.9 * 500e3 < dense["hop_energy_pj"] <= 500e3 * 1.02
+    values: Values = {"blocks": 1, "stride": 2, "channels": dense["channels"]}
+    workload = lower(matchboxnet(values, in_channels=64), frames=128, outputs=12)
+    machine = load_accelerator("kws_ternary")
+    on = Machine(machine, load_technology(machine.technology))
+    cost, _ = price_hop(workload, on, 8)
+    assert dense["hop_energy_pj"] == pytest.approx(cost.energy_pj, rel=1e-9)
+    found = run("--budget", "500k", *asked, "--stream", "3")
+    assert "no machine executes any, or the hop fits its strides not" in found.output
+    with pytest.raises(InvalidInput, match="hop_energy_pj is of a design that listens to a stream"):
+        run("--budget", "500k", *asked)

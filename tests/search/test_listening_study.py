@@ -1,5 +1,6 @@
 """A study that listens: its file, and what is counted, searched, recorded and priced again."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from dse.columns import STREAM_COLUMNS
 from dse.errors import InvalidStudy
 from dse.pricing.sweep import Sweep
 from dse.report.listening import listening_section
-from dse.report.priced import price_row
+from dse.report.priced import drifted, price_row
 from dse.studies.resolved import parse_resolved, resolved_yaml
 from dse.studies.rows import read_rows
 from dse.studies.spec import read_study
@@ -140,6 +141,10 @@ def test_a_study_is_searched_reported_and_priced_again(study_file: Path, tmp_pat
     assert [power.mid for power in powers] == [
         pytest.approx(row.cost["listening_power_uw"]) for row in study.frontier
     ]
+    # A hop that was priced by another model is told, too.
+    assert drifted(study, priced[0]) == ()
+    other = priced[0].recorded | {"hop_energy_pj": 1.0}
+    assert drifted(study, dataclasses.replace(priced[0], recorded=other)) == ("hop_energy_pj",)
     before = [json.dumps(row.to_dict()) for row in rows]
 
     # Without a stream, and with it again: nothing is lost, as no training depends on it.

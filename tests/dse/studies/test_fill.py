@@ -7,10 +7,11 @@ from dse.design.point import DesignPoint
 from dse.errors import InvalidDesign, InvalidFile, InvalidInput, InvalidStudy
 from dse.networks.lowering import lower
 from dse.pricing.filling import FILLED
+from dse.pricing.listening import price_hop
 from dse.pricing.sweep import Sweep
 from dse.studies.resolved import Begun, parse_resolved, resolved_yaml
 from dse.studies.spec import check_unchanged
-from tests.studies import read
+from tests.studies import open_optuna_study, read
 
 TEXT = """
 name: small
@@ -106,3 +107,33 @@ def test_a_sweep_says_that_it_solves_nothing() -> None:
     spec = read(TEXT)
     with pytest.raises(InvalidInput, match="'channels' is solved from the budget: leave fill out"):
         next(iter(Sweep(spec.space, spec.make_pricing(12)).run()))
+
+
+LISTENS = """
+name: small
+data: {folder: speech, task: {kind: words, words: [a, b], unknown: false, silence: false}}
+space: {blocks: [1, 2], policy: P0, prologue_stride: 2}
+limits: {max_hop_energy_pj: 400000}
+stream: {hop_frames: 2}
+objectives: [error, listening_power_uw]
+fill: hop_energy_pj
+trainings: 4
+"""
+
+
+def test_a_column_of_a_stream_is_filled() -> None:
+    spec = read(LISTENS)
+    for values in spec.space.enumerate():
+        workload = lower(spec.space.point(values), frames=128, outputs=2)
+        cost, _ = price_hop(workload, spec.machines[0], 2)
+        assert FILLED * 400_000 <= cost.energy_pj <= 400_000
+    again = open_optuna_study(LISTENS)
+    kept, _ = parse_resolved(resolved_yaml(again.asked, again.begun), "resolved.yaml")
+    values = next(kept.space.enumerate())
+    asked = again.asked.of_outputs(again.begun.outputs)  # what the data say
+    assert kept.space.point(values).key == asked.space.point(values).key
+    alone = LISTENS.replace("stream: {hop_frames: 2}\n", "").replace(
+        "hop_energy_pj: 4", "energy_pj: 4"
+    )
+    with pytest.raises(InvalidFile, match="it must be a column that is known before a training"):
+        read(alone.replace("listening_power_uw", "energy_pj"))
