@@ -167,7 +167,7 @@ class _Run:
         self.device = computation.device
         self.history: list[EpochRecord] = []
         self.objective = make_objective(point, features, recipe, self.device)
-        self.notes = list(self.objective.notes)
+        self.notes = [*self.objective.notes, *_masked(recipe, _coefficients(features))]
 
     def prepare(self, resume: bool) -> None:
         """Build network and optimiser, from the last checkpoint where there is one."""
@@ -402,6 +402,17 @@ def check_design(
             f"{with_further[0]} of {point.label} has skips from blocks before it (dense "
             "residuals), which are priced and not trained here: leave skips_from out"
         )
+
+
+def _masked(recipe: Recipe, coefficients: int) -> list[str]:
+    """What to say where a single mask can hide a clip: defaults of masks are for 64 rows."""
+    width = recipe.augmentation.frequency_width
+    if not recipe.augmentation.frequency_masks or width < coefficients:
+        return []
+    return [
+        f"a frequency mask of up to {width} rows can cover all {coefficients}: lower "
+        "augmentation.frequency_width of the recipe"
+    ]
 
 
 def _coefficients(features: Features) -> int:
