@@ -108,17 +108,19 @@ def _numbers(best: BestScores) -> None:
     is surer than its two errors; where it is not recorded which clips were wrong, it is made as if
     they did not, and its interval is rather too wide.
     """
+    # With wake words this is of clips, which the error of the design is not.
+    name = error_name() if best.wake is None else "error of clips"
     cells = st.columns(3)
     for cell, form, confusion in (
         (cells[0], "float", best.floats),
         (cells[1], "whole numbers", best.int8),
     ):
         if confusion is None:
-            cell.metric(f"{error_name()} in {form}", "-")
+            cell.metric(f"{name} in {form}", "-")
             continue
         band, scores = error_interval(confusion), score_confusion(confusion)
         cell.metric(
-            f"{error_name()} in {form}",
+            f"{name} in {form}",
             f"{percent_text(band.mid)} %",
             help=f"{scores.errors:,} of {scores.clips:,} clips",
         )

@@ -26,7 +26,7 @@ from dashboard.notes import draw_note
 from dashboard.session import all_folders, current_study, page, settings
 from dashboard.shortlist import toggle_button
 from dashboard.studies import StudyFrame
-from dashboard.texts import error_name, figure, name_of, sentence
+from dashboard.texts import figure, name_of, sentence
 from dse.colours import TRITS
 from dse.columns import percent_words
 from dse.design.matrices import count_facts, matrix_at
@@ -360,10 +360,11 @@ def _training(study: StudyFrame, row: Evaluation) -> None:
             for error in (getattr(each, f"{split}_error"),)
         ]
     )
-    left.echarts_chart(curves_chart(curves, f"{error_name()} (%)"), key="history", height=300)
+    name = study.asked.epoch_error_name
+    left.echarts_chart(curves_chart(curves, f"{name} (%)"), key="history", height=300)
     best = min(history, key=lambda each: each.validation_error)
     least = percent_words(best.validation_error)
-    left.text(f"Least validation {error_name()} {least} in epoch {best.epoch}.")
+    left.text(f"Least validation {name} {least} in epoch {best.epoch}.")
     right.download_button(
         "Learning curve as CSV",
         lambda: csv_records(dataclasses.asdict(each) for each in history),

@@ -24,7 +24,7 @@ from dashboard.progress import Training, duration_words, find_seconds_left, late
 from dashboard.session import load, need_folder, open_design, page, settings
 from dashboard.shortlist import list_button, selected_rows, shortlist, toggle_button
 from dashboard.studies import StudyFrame
-from dashboard.texts import call_errors, error_name, figure, name_of, plain, sentence
+from dashboard.texts import call_errors, figure, name_of, plain, sentence
 from dse.errors import InvalidInput
 from dse.studies.cluster_state import LOG as LOG_OF_CLUSTER
 from dse.studies.cluster_state import read_cluster_state
@@ -141,7 +141,7 @@ def _live(name: str, folder: Path) -> None:
         else:
             st.info("No design is trained yet.")
     with right:
-        _curves(trainings)
+        _curves(trainings, study.asked.epoch_error_name)
         if study.trained.any():
             grown = growth_table(study)
             came = f"after {grown['hours'].iloc[-1]:.2g} hours of training"
@@ -224,8 +224,8 @@ def _cluster(folder: Path) -> None:
         st.code(log_tail(folder, name=LOG_OF_CLUSTER), language=None)
 
 
-def _curves(trainings: list[Training]) -> None:
-    """Learning curves of the designs that are in training, or were last."""
+def _curves(trainings: list[Training], error: str) -> None:
+    """Learning curves of the designs that are in training, or were last, of an error so called."""
     rows = [
         {
             "epoch": each.epoch,
@@ -239,7 +239,7 @@ def _curves(trainings: list[Training]) -> None:
         st.caption("There is no learning curve yet.")
         return
     frame = pd.DataFrame(rows)
-    option = curves_chart(frame, f"validation {error_name()} (%)", tall=True)
+    option = curves_chart(frame, f"validation {error} (%)", tall=True)
     height = 250 + 22 * frame["curve"].nunique()
     st.echarts_chart(option, key="live_curve", height=height)
 

@@ -317,6 +317,11 @@ class StudySpec:
             return f"false rejection rate at {self.wake.false_alarms_per_hour:g} alarms/h"
         return "error"
 
+    @property
+    def epoch_error_name(self) -> str:
+        """What epochs of its trainings are judged by: with `wake` by clips, as those are many."""
+        return self.error_name if self.wake is None else "share of clips told wrongly"
+
     def name_column(self, column: str) -> str:
         """The name of a column for people, as `LABELS` has it, with `error_name` for an error."""
         name = LABELS[column][0]

@@ -2,9 +2,11 @@
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from cost_models.errors import InvalidFile
 from dse.errors import InvalidData, InvalidInput, InvalidStudy
@@ -38,6 +40,7 @@ data:
   task: {kind: words, words: [a, b], wake: WAKE}
 space: {blocks: 1, channels: [8, 16], prologue_channels: 16}
 """
+APP = Path(__file__).parents[2] / "dashboard" / "app.py"
 WAKE = "{words: [left, right], false_alarms_per_hour: 100, minutes: 5}"
 
 
@@ -206,6 +209,23 @@ def test_what_a_study_says_of_its_errors(
     assert "of 16 wake words missed" in text
     assert "Errors are false rejection rates: shares of 16 wake words (left, right)" in text
     assert "clips wrong" not in text
+
+
+def test_the_pages_call_errors_so(searched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [str(APP), str(searched / "study")])
+    study = open_study(searched / "study")
+    app = AppTest.from_file(str(APP), default_timeout=120)
+    app.switch_page("views/design.py")
+    app.query_params["design"] = study.frontier[0].key
+    app.query_params["tab"] = "Mistakes"
+    app.run()
+    assert not app.exception, app.exception
+    metrics = [each.label for each in app.metric]
+    assert "false rejection rate at 100 alarms/h" in metrics
+    assert "error of clips in float" in metrics
+    said = "\n".join(each.value for each in app.text)
+    assert "with 16 x left, right among 8 other words" in said
+    assert "false alarms, threshold" in said
 
 
 def test_fresh_seeds_are_judged_on_test_speakers(searched: Path) -> None:
