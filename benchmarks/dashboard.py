@@ -25,6 +25,7 @@ import io
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -352,7 +353,7 @@ def _click_there(page: Any) -> float:
         page.wait_for_timeout(1_000)
         began = time.perf_counter()
         page.mouse.click(x, y)
-        page.wait_for_url("**/trials?**", timeout=60_000)
+        page.wait_for_url(re.compile("/trials"), timeout=60_000)
         page.get_by_text("Trial ").first.wait_for(timeout=60_000)
     except Exception:  # whatever Playwright says of a view of another program
         return float("nan")
