@@ -354,7 +354,7 @@ def _click_there(page: Any) -> float:
         began = time.perf_counter()
         page.mouse.click(x, y)
         page.wait_for_url(re.compile("/trials"), timeout=60_000)
-        page.get_by_text("Trial ").first.wait_for(timeout=60_000)
+        page.wait_for_function("() => /Trial \\d+/.test(document.body.innerText)", timeout=60_000)
     except Exception:  # whatever Playwright says of a view of another program
         return float("nan")
     return time.perf_counter() - began

@@ -65,6 +65,7 @@ HOVERED = ("error", "energy_pj", "latency_us", "area_um2", "trained_parameters")
 BEYOND = 1.5
 """A limit further off than so many times the dearest design would squeeze them into a corner."""
 OVER = "over a limit"
+INTERVALS = "95 % intervals"
 UNTRAINED = "not trained"
 ROOM = 1.4
 """A limit, or a design without an error, that lies no further off still stands on the axis."""
@@ -76,6 +77,8 @@ STROKE = "path://M0 5h14v2h-14z"
 MOST_RINGS = 500
 BUDGET = "budget"
 RINGS = ("selected", "picked", "shortlist")
+UNNAMED = ("baselines", "trials")
+"""Series of nothing but letters: no entry in the legend."""
 
 Numbers = npt.NDArray[np.float64]
 
@@ -182,6 +185,7 @@ def frontier_chart(
     ghost: pd.DataFrame | None = None,
     confirmed: pd.DataFrame | None = None,
     published: pd.DataFrame | None = None,
+    bands: pd.DataFrame | None = None,
     marks: Marks = NO_MARKS,
 ) -> FrontierChart:
     """Designs in two columns: the frontier as stairs, dominated and infeasible points greyed.
@@ -202,12 +206,14 @@ def frontier_chart(
         confirmed: of `dashboard.studies.table_of_confirmed`, drawn as bars: they are of the error
             that the study minimises, so only where that is `y`.
         published: networks of the literature, of `scaled_frame`.
+        bands: of `dashboard.studies.table_of_bands`, likewise only where their error is `y`.
         marks: what is ringed.
     """
     whole = frame if whole is None else whole
     drawn = frame.dropna(subset=[x])
     trained, others = drawn.dropna(subset=[y]), drawn[drawn[y].isna()]
-    more = [each for each in (ghost, published) if each is not None]
+    known = _bands(trained, bands, x, y, log_y)
+    more = [each for each in (ghost, published, known) if each is not None]
     scale = _scale(trained, others, more, (x, y), (log_x, log_y), limits or {}, budget or {})
     near = scale.holds(trained)
     # Designs come first, so that the number of a series, which a click reports, is a place in
@@ -234,6 +240,7 @@ def frontier_chart(
         series.append(stairs("frontier before", old, label(x), label(y), QUIET, dash="dashed", z=1))
     series += _foot(others, x, y, scale)
     series += _edge(trained[~near], x, y, scale)
+    series += _intervals(known, x, y)
     if confirmed is not None:
         series += _bars(drawn, confirmed, x)
     if published is not None:
@@ -355,7 +362,7 @@ def _arrows(
     """Where an arrow stands is no figure: hovering shows the design's own."""
     if not len(beyond):
         return []
-    table = told(beyond[["name", "trial", "status", *dict.fromkeys(hovered)]])
+    table = told(beyond[list(dict.fromkeys(("name", "trial", "status", *hovered)))])
     shown = list(table.columns)
     table["place across"] = beyond[x].clip(*scale.x).to_numpy()
     table["place up"] = beyond[y].clip(*scale.y).to_numpy()
@@ -519,7 +526,7 @@ def _by_number(value: object) -> tuple[bool, float, str]:
 def _legend(series: Sequence[Option]) -> list[Option]:
     """An entry for each name, in the order of drawing, none as faint as its points."""
     # A legend's entry looks as the series does, faint where its points are: hence full opacity.
-    shown = {each["name"]: each["type"] for each in series if each["name"] != "baselines"}
+    shown = {each["name"]: each["type"] for each in series if each["name"] not in UNNAMED}
     looks: dict[str, Option] = {
         "line": {"icon": STROKE},
         "scatter": {"itemStyle": {"opacity": 1}},
@@ -626,6 +633,42 @@ def _bars(frame: pd.DataFrame, confirmed: pd.DataFrame, x: str) -> list[Option]:
             size=9,
             z=5,
         ),
+    ]
+
+
+def _bands(
+    trained: pd.DataFrame, bands: pd.DataFrame | None, x: str, y: str, log_y: bool
+) -> pd.DataFrame | None:
+    """The ends of intervals at the costs of their designs: two rows each, the least first.
+
+    On a logarithmic axis there is no place for one that reaches 0.
+    """
+    if bands is None or x == y:
+        return None
+    bands = bands[bands["low"] > 0] if log_y else bands
+    first = trained.drop_duplicates("design").set_index("design")
+    known = bands[bands["design"].isin(first.index)]
+    places = first.loc[known["design"]]
+    ends = [
+        pd.DataFrame({x: places[x].to_numpy(), y: known[end].to_numpy(), "number": places["trial"]})
+        for end in ("low", "high")
+    ]
+    return pd.concat(ends).sort_index(kind="stable")
+
+
+def _intervals(known: pd.DataFrame | None, x: str, y: str) -> list[Option]:
+    """The frontier's designs with their intervals, and their trials above these."""
+    if known is None or not len(known):
+        return []
+    gap = known.iloc[1::2].assign(**{y: np.nan})
+    joined = pd.concat([known, gap]).sort_index(kind="stable").reset_index(drop=True)
+    stems = line(INTERVALS, told(joined[[x, y]]), label(x), label(y), QUIET, silent=True, z=3)
+    tops = known.iloc[1::2]
+    tops = tops[tops["number"] >= 0].assign(number=lambda it: it["number"].astype(int).astype(str))
+    numbers = _written(told(tops), "trials", x, y, "number") | {"symbolSize": 0, "silent": True}
+    return [
+        stems | {"lineStyle": {"color": QUIET, "width": 1.2}},
+        *([numbers] if len(tops) else []),
     ]
 
 

@@ -563,6 +563,27 @@ def table_of_confirmed(study: Study) -> pd.DataFrame | None:
     return pd.DataFrame(lines, columns=names).astype(dict.fromkeys(names[2:], float))
 
 
+MOST_BANDS = 60
+
+
+def table_of_bands(study: StudyFrame) -> pd.DataFrame:
+    """The frontier's designs with the 95 % intervals of their errors in percent, as reports have.
+
+    The error is the one that the study minimises. Columns: `design`, `low`, `high`, a row a design
+    whose interval is known; of a frontier of more than `MOST_BANDS` designs none, as they would
+    cover it.
+    """
+    places = np.flatnonzero(study.frame["frontier"].to_numpy(dtype=bool))
+    places = places if len(places) <= MOST_BANDS else places[:0]
+    rows = study.rows_at(places.tolist())
+    bands = [
+        (study.frame["design"].iloc[i], study.of.find_judged_band(row))
+        for i, row in zip(places, rows, strict=True)
+    ]
+    lines = [(str(name), band.low, band.high) for name, band in bands if band is not None]
+    return pd.DataFrame(lines, columns=["design", "low", "high"])
+
+
 def searching_process(folder: Path) -> int | None:
     """Process of this machine that searches in a study's folder; None where there is none.
 

@@ -52,7 +52,7 @@ from dashboard.shortlist import (
     shortlist,
     toggle_button,
 )
-from dashboard.studies import StudyFrame, table_of_confirmed
+from dashboard.studies import StudyFrame, table_of_bands, table_of_confirmed
 from dashboard.texts import amount, amount_format, figure, label, name_of, plain
 from dse.columns import LABELS, OBJECTIVE_COLUMNS
 from dse.sheets import csv_frame
@@ -258,6 +258,7 @@ def _points(
 ) -> FrontierChart:
     # Fresh seeds are told of the error that the study minimises, and of no other.
     confirmed = table_of_confirmed(study.of) if view.y == study.asked.measured else None
+    bands = table_of_bands(study) if view.y == study.asked.measured else None
     others = published_points(study) if view.published else None
     return frontier_chart(
         frame,
@@ -271,6 +272,7 @@ def _points(
         budget=budget,
         whole=study.scaled,
         confirmed=confirmed,
+        bands=bands,
         published=others if others is not None and {view.x, view.y} <= set(others) else None,
         marks=Marks(
             inside=designs_of(frame, selection),

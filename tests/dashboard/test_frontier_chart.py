@@ -175,3 +175,28 @@ def test_only_baselines_are_named_in_the_plot() -> None:
 def test_a_short_logarithmic_axis_has_more_marks_than_its_ends() -> None:
     marks = axis("energy", (11.2, 15.9), log=True)["axisLabel"]["customValues"]
     assert marks == [12, 13, 14, 15]
+
+
+def test_the_frontier_has_the_intervals_and_trials_of_the_report() -> None:
+    bands = pd.DataFrame(
+        {"design": ["a", "b", "z"], "low": [25.0, 0.0, 1], "high": [36.0, 12.0, 2]}
+    )
+    chart = frontier_chart(frame(), "energy_pj", "error", bands=bands)
+    (stems,) = series_of(chart, "95 % intervals")
+    drawn = table_of(chart, stems)
+    # A gap behind each, so that they are no zigzag.
+    assert drawn["error (%)"].fillna(-1).tolist() == [25.0, 36.0, -1, 0.0, 12.0, -1]
+    assert drawn["energy per inference (µJ)"].tolist() == [1.0] * 3 + [2.0] * 3
+    (numbers,) = series_of(chart, "trials")
+    assert table_of(chart, numbers)["number"].tolist() == ["0", "1"]
+    assert chart.option["yAxis"]["max"] >= 36
+    names = [each["name"] for each in chart.option["legend"][0]["data"]]
+    assert "95 % intervals" in names and "trials" not in names
+    # On a logarithmic axis, one that reaches 0 has no place, and leaves the axis what it is.
+    upright = frontier_chart(frame(), "energy_pj", "error", bands=bands, log_y=True)
+    (stems,) = series_of(upright, "95 % intervals")
+    assert upright.log_y and len(table_of(upright, stems)) == 3
+    over = frontier_chart(frame(), "trial", "error", bands=bands)  # best so far
+    assert (
+        table_of(over, series_of(over, "95 % intervals")[0])["trial"].tolist() == [0] * 3 + [1] * 3
+    )
