@@ -43,7 +43,7 @@ from dashboard.machines import load_machine, machine_names
 from dashboard.session import page, settings
 from dashboard.studies import find_studies, inside
 from dashboard.texts import label, sentence
-from dse.colours import BLUE, FRONTIER, QUIET
+from dse.colours import FRONTIER, INDIGO, QUIET
 from dse.columns import LABELS, OBJECTIVE_COLUMNS
 from dse.design.families import DEFAULT, FAMILIES
 from dse.design.families.family import Family
@@ -483,7 +483,7 @@ def _sample_chart(found: Preview) -> Option:
     front, feasible = frame["frontier"], frame["feasible"]
     kinds = {
         "over a limit": (~feasible & ~front, QUIET),
-        "keeps the limits": (feasible & ~front, BLUE),
+        "keeps the limits": (feasible & ~front, INDIGO),
         "most for the energy": (front, FRONTIER),
     }
     series = [
