@@ -102,6 +102,9 @@ def test_plot_and_table_agree(study: Path, open_page: Opened) -> None:
     # Four trained designs, by kind and by whether they are on the frontier, and one not trained.
     tables = tables_of(app)
     points = [each for each in option["series"] if each["type"] == "scatter"]
+    (numbers,) = (tables[each["datasetIndex"]] for each in points if each["name"] == "trials")
+    assert sorted(numbers["number"]) == ["0", "1", "2"]  # of the frontier, with its intervals
+    points = [each for each in points if each["name"] != "trials"]
     rows = [tables[each["datasetIndex"]] for each in points]
     designs = pd.concat(rows).set_index("design")
     assert sorted(designs.index) == [f"design {number}" for number in range(5)]
