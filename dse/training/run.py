@@ -108,7 +108,8 @@ def train(
         report: called after each epoch.
         resume: go on from `folder`, or, if False, start afresh there.
         progress: called after each batch with the batches done and the batches in all.
-        path: `dse.training.devices.choose_computation` says what `auto` is.
+        path: `dse.training.devices.choose_computation` says what `auto` is; networks over bins of
+            a frame take the plain one.
         until: stop after so many epochs of the recipe, ready to go on; the learning rate is that of
             the whole recipe. All of them where it is None.
 
@@ -129,6 +130,8 @@ def train(
             "the error of a task with wake is that of the best network, which a training without a "
             "folder does not keep: name a folder, or leave wake out of the task"
         )
+    if point.has_bins:  # the fast layout has no room for them
+        path = "plain"
     computation = choose_computation(recipe, choose_device(device), path)
     run = _Run(point, features, recipe, seed, folder, computation)
     with _repeatable(computation.device), _memory_errors(run):

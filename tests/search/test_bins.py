@@ -42,6 +42,7 @@ def test_it_is_searched_trained_reported_and_exported(
     assert len(study.trained) == 2
     assert all(row.quantised_error is None for row in study.trained)
     assert all("moves over 10 bins" in row.reason for row in study.trained)
+    assert all(row.computed.endswith("plain path") for row in study.trained)
     # The recipe's masks are for pictures of 64 rows.
     said = "a frequency mask of up to 15 rows can cover all 10: lower augmentation.frequency_width"
     assert all(said in row.reason for row in study.trained)
