@@ -257,8 +257,11 @@ def _box(page: Any) -> float:
 def _what_if(browser: Any, address: str) -> dict[str, float]:
     page = browser.new_page(viewport={"width": 1280, "height": 1000})
     before_first = processor_s()
-    first = timed(lambda: page.goto(f"{address}/what_if", wait_until="commit"), page)
+    drawn = "() => document.querySelector('[data-testid=stEChartsChart][aria-busy=false]')"
+    first = timed(lambda: page.goto(f"{address}/what_if", wait_until="commit"), page, drawn)
     first_cpu = processor_s() - before_first
+    # Of many designs the first view is of some; here all are there.
+    whole = first + timed(lambda: None, page)
     slider = page.get_by_role("slider", name="Clock (MHz)")
     page.wait_for_timeout(2_000)
     seconds, priced, spent = [], [], []
@@ -286,6 +289,7 @@ def _what_if(browser: Any, address: str) -> dict[str, float]:
     return {
         "what_if_first_s": first,
         "what_if_first_cpu_s": first_cpu,
+        "what_if_all_s": whole,
         "what_if_s": statistics.median(seconds),
         "what_if_cpu_s": statistics.median(spent),
         "what_if_pricing_s": statistics.median(priced),

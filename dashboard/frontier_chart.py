@@ -646,7 +646,8 @@ def _bands(
     if bands is None or x == y:
         return None
     bands = bands[bands["low"] > 0] if log_y else bands
-    first = trained.drop_duplicates("design").set_index("design")
+    ours = trained.loc[trained["design"].isin(bands["design"]), list({x, "design", "trial"})]
+    first = ours.drop_duplicates("design").set_index("design")
     known = bands[bands["design"].isin(first.index)]
     places = first.loc[known["design"]]
     ends = [

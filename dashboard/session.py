@@ -40,7 +40,7 @@ MISSING = "study.missing"
 OF_A_STUDY = ("design", "compared", "reported", "shortlist")
 """Parameters that mean something in one study alone."""
 MOST_OFFERED = 12
-MOST_FLEET = 20_000
+FIRST_FLEET, MOST_FLEET = 600, 20_000
 """Designs that the what-if page prices at once; of more, the first trained ones."""
 
 
@@ -219,6 +219,8 @@ class Trained:
     """A row a network of the fleet, in its order: what no machine changes."""
     places: "np.ndarray"
     """Their places in the study's frame."""
+    whole: bool
+    """None is left out for the sake of a quick first view."""
 
 
 KEPT = ("key", "name", "trial", "source", "status", *MEASURED_COLUMNS)
@@ -230,10 +232,11 @@ def _fleet(
     mark: tuple[object, ...],
     family: str | None,
     listening: Listening | None,
+    most: int,
     _study_read: StudyFrame,
 ) -> Trained:
     study, asked = _study_read.of, _study_read.asked
-    places = np.flatnonzero(_study_read.networks.to_numpy())[:MOST_FLEET]
+    places, whole = first_networks(_study_read, most), first_networks(_study_read, MOST_FLEET)
     rows = _study_read.rows_at(places.tolist())
     points = [study.build_point(row) for row in rows]
     if family is not None:
@@ -249,7 +252,28 @@ def _fleet(
     # The figures are not used: what pricing remembers is there before the first slider is moved.
     fleet.price(asked.accelerator, asked.technology)
     own = _study_read.frame[list(KEPT)].iloc[places[known]]
-    return Trained(fleet, own.assign(design=own["key"]).reset_index(drop=True), places[known])
+    return Trained(
+        fleet,
+        own.assign(design=own["key"]).reset_index(drop=True),
+        places[known],
+        len(places) == len(whole),
+    )
+
+
+def first_networks(study: StudyFrame, most: int) -> "np.ndarray":
+    """Places of trained networks: those of the frontier, and of the others a sample.
+
+    Args:
+        study: it.
+        most: of the others; the sample is always the same.
+    """
+    places = np.flatnonzero(study.networks.to_numpy())
+    frame = study.frame
+    front = frame["key"].isin(set(frame.loc[frame["frontier"], "key"])).to_numpy()[places]
+    others = places[~front]
+    if len(others) > most:
+        others = np.random.default_rng(1).choice(others, most, replace=False)
+    return np.sort(np.concatenate([places[front], others]))
 
 
 def _of_family(point: DesignPoint | None, generator: Generator) -> DesignPoint | None:
@@ -266,14 +290,33 @@ def load_fleet(
 
     Costs depend on shapes and ternary matrices, never on trained values, so the error of a
     training holds on any machine that computes the same network, and only costs are computed anew.
-    A design whose densities the family cannot make, or of which only its row is left, is left out.
+    A design whose densities the family cannot make, or of which only its row is left, is left out;
+    at first, of many designs all but the frontier and a sample (`finish_fleet`).
 
     Args:
         study: the study.
         family: generator of their matrices; None leaves them as they were trained.
         listening: how they take in a stream; None where single inferences alone are priced.
     """
-    return _fleet(signature(study.of.folder), family, listening, study)
+    key = (signature(study.of.folder), family, listening)
+    return _fleet(*key, MOST_FLEET if key in _WHOLE else FIRST_FLEET, study)
+
+
+_WHOLE: set[object] = set()
+"""What was built whole on this server; of another family, or after a new row, it is built anew."""
+
+
+def finish_fleet(
+    study: StudyFrame, family: str | None = None, listening: Listening | None = None
+) -> None:
+    """Build all trained designs, once the first are drawn; `load_fleet` has them from then on.
+
+    Building one takes a millisecond (each of its values is checked, and its key), so that all of
+    10,000 would keep the first view waiting.
+    """
+    key = (signature(study.of.folder), family, listening)
+    _fleet(*key, MOST_FLEET, study)
+    _WHOLE.add(key)
 
 
 def ask_to_stop(folder: Path) -> None:

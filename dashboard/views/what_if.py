@@ -24,6 +24,7 @@ from dashboard.links import choose_one
 from dashboard.session import (
     Trained,
     current_study,
+    finish_fleet,
     load_fleet,
     open_design,
     page,
@@ -47,6 +48,7 @@ COLUMNS = [name for name in OBJECTIVE_COLUMNS if name in LABELS]
 LEAKAGE_COLUMNS = ("energy_pj", "latency_us", "leakage_uw", "average_power_uw")
 SAMPLES = 100
 MOST_POINTS = 1_500  # dominated ones that are drawn: the plot is drawn anew with each move
+SO_FAR = "These are the frontier and a sample; the other trained designs are being built. "
 MOST_ROBUST = 2_000  # designs; of more, those nearest to the frontier
 
 
@@ -62,13 +64,16 @@ def main() -> None:
         except InvalidInput as error:
             st.error(sentence(error))
             return
-    with wide:
-        _answer(study, chosen)
-
-
-def _answer(study: StudyFrame, chosen: Chosen) -> None:
-    """Price, draw, and say what has changed; in the order in which a reader asks."""
     trained = load_fleet(study, chosen.family, chosen.listening)
+    with wide:
+        _answer(study, chosen, trained)
+    if not trained.whole:  # what is drawn can be looked at meanwhile
+        finish_fleet(study, chosen.family, chosen.listening)
+        st.rerun()
+
+
+def _answer(study: StudyFrame, chosen: Chosen, trained: Trained) -> None:
+    """Price, draw, and say what has changed; in the order in which a reader asks."""
     if not len(trained.fleet):
         st.warning("No trained design has densities that this generator can make.")
         return
@@ -109,7 +114,7 @@ def _answer(study: StudyFrame, chosen: Chosen) -> None:
         f"{plain(machine_words(chosen.machine))}, "
         f"{plain(say_technology(chosen.machine, chosen.technology))}; "
         f"errors are those of the study. Grey dashes: the frontier on the study's own {owns}. "
-        f"{other}"
+        f"{other}{'' if trained.whole else SO_FAR}"
         f"{int((~fits).sum()):,} designs do not run or do not fit. Drawn: the frontier and at most "
         f"{MOST_POINTS:,} others."
     )

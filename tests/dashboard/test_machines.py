@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from cost_models import accelerator_names, load_accelerator
+from dashboard import session
 from dashboard.machines import load_machine, machine_names, saved_machines
+from dashboard.session import first_networks
 from dashboard.studies import read_study
 from dashboard.views.what_if import machine_words, save_machine
 from dashboard.what_if_controls import own_machines
@@ -91,3 +93,19 @@ def test_a_clock_that_was_moved_is_the_one_that_is_said() -> None:
     )
     moved = varied(machine, clock_mhz=20.0)
     assert machine_words(moved) == "kws_ternary at 20 MHz"
+
+
+def test_the_first_view_of_many_designs_is_of_the_frontier_and_a_sample(
+    studies: Path, open_page: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = read_study("generated", studies / "generated")
+    # By hand from `DESIGNS`: designs 0 to 2 are the frontier, 3 is dominated, 4 not trained.
+    assert first_networks(study, 0).tolist() == [0, 1, 2]
+    assert first_networks(study, 1).tolist() == [0, 1, 2, 3]
+    monkeypatch.setattr(session, "FIRST_FLEET", 0)
+    assert not session.load_fleet(study).whole
+    # All are there without a click.
+    assert "4 trained designs priced anew" in texts(
+        open_page("what_if", studies, study="generated")
+    )
+    assert session.load_fleet(study).whole
