@@ -84,3 +84,20 @@ def test_one_feature_has_no_bins(tmp_path: Path) -> None:
     path.write_text(text)
     with pytest.raises(InvalidFile, match="must be at least 2, not 1"):
         read_study(path)
+
+
+@pytest.mark.real_speech
+def test_recorded_words_are_told_apart(
+    real_speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    point = DSCNN.build({"blocks": 2, "channels": 24, "prologue_channels": 24, "policy": "P3"})
+    data = {
+        "folder": str(real_speech / "speech_commands"),
+        "task": {"kind": "words", "words": ["yes", "no"], "unknown": False, "silence": False},
+        "features": {"frames": 49, "window_ms": 32, "hop_ms": 20, "variants": 1},
+    }
+    masks = {"time_width": 10, "frequency_width": 2}
+    recipe = {"epochs": 6, "augmentation": masks}
+    found = dse.train(point, data, out=tmp_path / "out", recipe=recipe, bars=False)
+    assert found.validation_error < 0.25  # of two words, half are told by chance
