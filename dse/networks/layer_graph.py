@@ -235,7 +235,7 @@ def ahead_of(read: Value, before: int, behind: int, span: int) -> int | None:
         output t sees the inputs t - before ... t - before + span
 
     Known where as many frames come out as went in, so that outputs and inputs have one clock. None
-    where fewer do, and of a symmetric kernel.
+    where fewer do, and of a kernel that is as symmetric as its taps allow.
 
     Args:
         read: what it reads, perhaps padded already.
@@ -244,7 +244,7 @@ def ahead_of(read: Value, before: int, behind: int, span: int) -> int | None:
         span: (kernel_size - 1) * dilation.
     """
     before, behind = before + read.leading, behind + read.padding - read.leading
-    if before + behind < span or 2 * before == span:
+    if before + behind < span or abs(2 * before - span) <= 1:
         return None
     return max(span - before, 0)
 

@@ -125,7 +125,7 @@ def price(
 
     rows: list[dict[str, Any]] = []
     for design in _several(designs, DesignPoint | Workload | str | os.PathLike):
-        named = read_any(design) if isinstance(design, str | os.PathLike) else design
+        named = design_or_layers(design) if isinstance(design, str | os.PathLike) else design
         workload = _layers(named, frames, outputs)
         for machine in _machines(machines):
             hop: dict[str, float] = {}
@@ -260,7 +260,7 @@ def _layers(design: DesignPoint | Workload, frames: int | None, outputs: int | N
     return design
 
 
-def read_any(source: str | os.PathLike[str]) -> DesignPoint | Workload:
+def design_or_layers(source: str | os.PathLike[str]) -> DesignPoint | Workload:
     """A design by name or file; layers of a module in a Python file, which is run."""
     if not is_module_file(str(source)):
         return read_design(source)

@@ -12,7 +12,7 @@ from dse.report.designs import designs_report
 from dse.report.study import study_report
 from dse.report.writing import write_report
 from dse.studies.study import Study
-from dse.workbench.costs import USUAL_MACHINE, read_any
+from dse.workbench.costs import USUAL_MACHINE, design_or_layers
 
 Network = DesignPoint | Workload
 
@@ -48,7 +48,7 @@ def make_report(
     if isinstance(subject, str | os.PathLike) and Path(subject).is_dir():
         return write_report(study_report(Path(subject), machines=machines), out, wanted)
     given = [subject] if isinstance(subject, str | os.PathLike | Network) else list(subject)
-    read = [each if isinstance(each, Network) else read_any(each) for each in given]
+    read = [each if isinstance(each, Network) else design_or_layers(each) for each in given]
     points = [each if isinstance(each, DesignPoint) else Layers(each.name, each) for each in read]
     heads = {point.head for point in points if isinstance(point, DesignPoint)}
     if len(heads) > 1:
