@@ -197,7 +197,9 @@ def _frame(
         Of `scaled_frame`, n rows; `frontier` is that of the new machine, within the study's limits.
     """
     costs = {name: np.where(fits, figures, np.nan) for name, figures in columns.items()}
-    frame = trained.frame.assign(status="trained", **costs)
+    # Trained here or elsewhere is one here; what is named in the plot are baselines alone.
+    source = trained.frame["source"].where(trained.frame["status"] != "reused", "search")
+    frame = trained.frame.assign(status="trained", source=source, **costs)
     # A baseline that the study trained beyond its limits counts here as it counts there.
     over = _over(study, frame) & ~_over(study, study.frame.iloc[trained.places])
     points = frame[list(study.asked.objectives)].to_numpy(dtype=float)

@@ -1,6 +1,7 @@
 """Machines that are saved, and of several machines the one that What if begins with."""
 
 import dataclasses
+import json
 import re
 import shutil
 import sys
@@ -17,8 +18,9 @@ from dashboard.views.what_if import machine_words, save_machine
 from dashboard.what_if_controls import own_machines
 from dse.errors import InvalidInput
 from dse.pricing.what_if import machine_yaml, varied
-from tests.dashboard.conftest import Opened
-from tests.dashboard.test_app import texts
+from dse.studies.rows import FILE_NAME
+from tests.dashboard.conftest import Opened, write_study
+from tests.dashboard.test_app import drawn, texts
 
 
 @pytest.fixture
@@ -109,3 +111,15 @@ def test_the_first_view_of_many_designs_is_of_the_frontier_and_a_sample(
         open_page("what_if", studies, study="generated")
     )
     assert session.load_fleet(study).whole
+
+
+def test_what_another_study_trained_is_not_named_as_a_baseline(
+    tmp_path: Path, open_page: Opened
+) -> None:
+    folder = write_study(tmp_path / "studies" / "warm")
+    lines = [json.loads(line) for line in (folder / FILE_NAME).read_text().splitlines()]
+    rows = [row | {"status": "reused", "source": "2x1x8, ba40"} for row in lines[:2]] + lines[2:]
+    (folder / FILE_NAME).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for page in ("what_if", "watch", "frontier"):
+        option = drawn(open_page(page, folder.parent))
+        assert "baselines" not in [each["name"] for each in option["series"]], page
