@@ -563,7 +563,7 @@ def table_of_confirmed(study: Study) -> pd.DataFrame | None:
     return pd.DataFrame(lines, columns=names).astype(dict.fromkeys(names[2:], float))
 
 
-MOST_BANDS = 60
+MOST_BANDS, MOST_ASKED = 60, 500
 
 
 def table_of_bands(study: StudyFrame) -> pd.DataFrame:
@@ -571,8 +571,12 @@ def table_of_bands(study: StudyFrame) -> pd.DataFrame:
 
     The error is the one that the study minimises. Columns: `design`, `low`, `high`, a row a design
     whose interval is known; of a frontier of more than `MOST_BANDS` designs none, as they would
-    cover it.
+    cover it. Nor of a study from before clips were recorded that has more than `MOST_ASKED` trained
+    designs: all their learning curves would be read to find out how many clips there were.
     """
+    recorded = "validation" in study.of.begun.clips
+    if not recorded and int(study.networks.sum()) > MOST_ASKED:
+        return pd.DataFrame(columns=["design", "low", "high"])
     places = np.flatnonzero(study.frame["frontier"].to_numpy(dtype=bool))
     places = places if len(places) <= MOST_BANDS else places[:0]
     rows = study.rows_at(places.tolist())

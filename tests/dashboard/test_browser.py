@@ -439,7 +439,7 @@ def test_names_of_designs_run_nothing(server: tuple[str, Path], page: Any) -> No
     (study / "results.jsonl").write_text(text)
     try:
         for view in ("axes", "parallel", "points"):
-            page.goto(f"{address}/?view={view}&study=evil")
+            page.goto(f"{address}/?view={view}&of_axes=map&study=evil")
             settle(page)
             nothing_ran(page)
             box = page.locator(".st-key-lines, .st-key-plot, .st-key-map").first.bounding_box()

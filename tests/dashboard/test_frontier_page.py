@@ -32,7 +32,7 @@ from dashboard.selection import (
 )
 from dashboard.shortlist import selected_rows
 from dashboard.slices import cells_of, in_order
-from dashboard.studies import read_study
+from dashboard.studies import read_study, table_of_bands
 from dashboard.texts import amount_format, figure, unit_of
 from dashboard.views.frontier import designs_csv
 from tests.dashboard.conftest import DESIGNS, Opened
@@ -458,3 +458,13 @@ def test_a_study_of_several_machines_is_filtered_by_machine(
     machine = str(read_study("six", studies / "six").frame["accelerator"].iloc[0])
     app = open_page("frontier", studies, study="six", accelerator=machine)
     assert set(app.dataframe[-1].value["machine"]) == {machine}
+
+
+def test_intervals_of_an_old_study_of_many_designs_are_left_out(
+    studies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its clips would have to be found out from the learning curves of all."""
+    study = read_study("generated", studies / "generated")
+    assert len(table_of_bands(study)) == 3
+    monkeypatch.setattr("dashboard.studies.MOST_ASKED", 3)
+    assert len(table_of_bands(study)) == 0
