@@ -421,6 +421,7 @@ def nothing_ran(page: Any) -> None:
 
 
 @NEEDS_CHROMIUM
+@pytest.mark.soak
 def test_names_of_designs_run_nothing(server: tuple[str, Path], page: Any) -> None:
     """No name of a design becomes a script, markup or a request; `page` sees what does.
 

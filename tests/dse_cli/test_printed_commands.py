@@ -78,7 +78,13 @@ def fill(spec: StudySpec, folder: Path) -> None:
         append_row(folder, row)
 
 
-@pytest.fixture(scope="module", params=[ONE, SEVERAL], ids=["one", "several"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(ONE, id="one"),
+        pytest.param(SEVERAL, id="several", marks=pytest.mark.soak),
+    ],
+)
 def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Priced once; each test has a copy."""
     folder = tmp_path_factory.mktemp("filled")

@@ -56,7 +56,13 @@ from tests.field.mutations import as_yaml, check_outcome, damaged_data, damaged_
 from tests.studies import begin
 
 
-@pytest.fixture(scope="module", params=[ONE, SEVERAL], ids=["one", "several"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(ONE, id="one"),
+        pytest.param(SEVERAL, id="several", marks=pytest.mark.soak),
+    ],
+)
 def study(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study with a row for each design, on one machine or on several."""
     folder = tmp_path_factory.mktemp("study")

@@ -238,6 +238,7 @@ def test_a_folder_without_a_study_is_refused(study_file: Path, tmp_path: Path) -
         confirm_study(read_study(study_file), tmp_path / "nothing", seeds=2)
 
 
+@pytest.mark.soak
 def test_a_study_is_priced_on_another_machine_without_training(
     study_file: Path, searched: Path
 ) -> None:

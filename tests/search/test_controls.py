@@ -143,6 +143,7 @@ def search(study: Path, folder: Path, *more: str) -> str:
     return result.output
 
 
+@pytest.mark.soak
 def test_the_last_trainings_are_controls_and_a_resumed_study_has_the_same(
     study_file: Path, tmp_path: Path
 ) -> None:
@@ -217,6 +218,7 @@ def test_check_says_that_the_last_trainings_are_controls(study_file: Path) -> No
     assert "the last of these trainings are dense controls" in result.output
 
 
+@pytest.mark.soak
 def test_commands_of_a_report_train_what_they_say(
     study_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

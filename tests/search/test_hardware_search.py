@@ -108,6 +108,7 @@ def test_machines_cost_no_training_and_stand_on_the_frontier(
     assert histories == {path: path.stat().st_mtime_ns for path in folder.glob("designs/*/last.pt")}
 
 
+@pytest.mark.soak
 def test_a_network_is_tried_if_one_machine_keeps_the_limits(
     machines_file: Path, tmp_path: Path
 ) -> None:

@@ -158,6 +158,7 @@ def test_a_design_that_goes_on_to_its_next_rung_leaves_no_memory() -> None:
         assert fits[0] == fits[1]
 
 
+@pytest.mark.soak
 def test_a_band_that_random_designs_hardly_ever_meet() -> None:
     band = Budget(
         (

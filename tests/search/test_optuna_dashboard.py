@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import pytest
 
 from tests.search.postgres import free_port
 from tests.search.test_places import run
 
 
+@pytest.mark.soak
 def test_optuna_dashboard_shows_names_and_constraints(study_file: Path, tmp_path: Path) -> None:
     # Chance proposes designs over the limits, too; the known-cost sampler never does.
     study_file.write_text(study_file.read_text() + "sampler: random\n")

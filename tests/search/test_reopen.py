@@ -38,7 +38,7 @@ objectives: [error, energy_pj, area_um2]
     ("sampler", "more"),
     [
         *((name, "") for name in ("known_cost", "tpe", "nsga2", "gp", "qmc", "random")),
-        ("known_cost", HARDWARE),
+        pytest.param("known_cost", HARDWARE, marks=pytest.mark.soak),
     ],
     ids=lambda value: "hardware" if "hardware" in value else value,
 )

@@ -458,6 +458,7 @@ def start(study_file: Path, folder: Path, workers: int = 1) -> subprocess.Popen[
     )
 
 
+@pytest.mark.soak
 def test_kill_9_loses_and_doubles_nothing_and_ends_the_workers(
     study_file: Path, tmp_path: Path, undisturbed: Undisturbed
 ) -> None:
@@ -499,7 +500,10 @@ def alive(pid: str) -> bool:
         return False
 
 
-@pytest.mark.parametrize(("stop", "workers"), [(signal.SIGINT, 1), (signal.SIGTERM, 2)])
+@pytest.mark.parametrize(
+    ("stop", "workers"),
+    [(signal.SIGINT, 1), pytest.param(signal.SIGTERM, 2, marks=pytest.mark.soak)],
+)
 def test_a_stopped_search_says_how_to_go_on_and_exits_with_130(
     study_file: Path, tmp_path: Path, stop: signal.Signals, workers: int
 ) -> None:

@@ -92,7 +92,9 @@ def test_rungs_train_more_designs_with_the_same_epochs(study_file: Path, tmp_pat
     assert "RUNNING" not in states.values()
 
 
-@pytest.mark.parametrize(("workers", "stops"), [(1, (3, 4)), (2, (4,))])
+@pytest.mark.parametrize(
+    ("workers", "stops"), [(1, (3, 4)), pytest.param(2, (4,), marks=pytest.mark.soak)]
+)
 def test_a_study_with_rungs_that_is_stopped_ends_as_if_it_had_not_been(
     study_file: Path, tmp_path: Path, workers: int, stops: tuple[int, ...]
 ) -> None:

@@ -132,6 +132,7 @@ def test_a_design_whose_workers_die_has_failed(study_file: Path, tmp_path: Path)
     )
 
 
+@pytest.mark.soak
 def test_a_worker_keeps_to_its_memory(study_file: Path, tmp_path: Path) -> None:
     """A network too wide for its memory at whole batches is trained in parts, and says so."""
     spec = read_study(study_file)

@@ -24,8 +24,9 @@ TERNARY = {"prologue_channels": 32, "policy": "P2"}
 @pytest.mark.parametrize(
     ("machine", "frames", "values"),
     [
-        ("kws_int8", 64, {"final_channels": 9}),  # two passes of 5 channels, one too many
-        ("kws_ternary_stored", 64, TERNARY),
+        # Two passes of 5 channels, one too many.
+        pytest.param("kws_int8", 64, {"final_channels": 9}, marks=pytest.mark.soak),
+        pytest.param("kws_ternary_stored", 64, TERNARY, marks=pytest.mark.soak),
         ("kws_ternary", 64, TERNARY),
         ("kws_tiny", 32, {"policy": "P2"}),
     ],
