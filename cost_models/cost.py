@@ -103,7 +103,7 @@ class LayerCost:
         """Times that the generator makes each weight; 0 without one.
 
         1 where weights stay still while all frames pass (weight stationary); otherwise up to the
-        number of tiles of frames (`cost_models.traffic`).
+        number of tiles of frames (`cost_models.tiles`).
         """
         return self.trits / self.generated_weights if self.generated_weights else 0.0
 

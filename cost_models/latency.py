@@ -34,7 +34,8 @@ from cost_models.mapping import (
     innermost,
     limits_of,
 )
-from cost_models.traffic import Moved, Refill
+from cost_models.tiles import Moved
+from cost_models.traffic import Refill
 from cost_models.workload import Layer
 
 

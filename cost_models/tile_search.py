@@ -45,8 +45,10 @@ from cost_models.latency import (
     waiting_cycles,
 )
 from cost_models.mapping import LOOPS, Candidates, Column, N, R, T, list_candidates
+from cost_models.registers import register_name
 from cost_models.residency import Residence
-from cost_models.traffic import Precision, Traffic, count_traffic, register_name
+from cost_models.tiles import Precision
+from cost_models.traffic import Traffic, count_traffic
 from cost_models.workload import Layer
 
 Objective = Literal["energy", "latency", "edp"]

@@ -27,7 +27,8 @@ from cost_models.machine_area import machine_area_um2
 from cost_models.mapping import N, R, limits_of, list_candidates
 from cost_models.residency import Residence
 from cost_models.technology import Constant
-from cost_models.traffic import Precision, count_traffic
+from cost_models.tiles import Precision
+from cost_models.traffic import count_traffic
 from cost_models.workload import LayerKind, WeightSource, Workload
 from dse.ternary.order import arrange
 from tests.cost_models.test_naive import candidate, passes

@@ -2,7 +2,7 @@
 
 `walk` takes one candidate and runs it pass by pass. At each cut it keeps the tile that is resident,
 and counts the elements of every tile that replaces it. It shares no arithmetic with
-`cost_models.traffic` or `cost_models.windows`: input tiles are sets of (channel, frame, bin).
+`cost_models.tiles` or `cost_models.windows`: input tiles are sets of (channel, frame, bin).
 
 Closed form and walk are equal but for two cases, in which the walk is right:
 
@@ -27,7 +27,8 @@ from cost_models.accelerator import OPERANDS
 from cost_models.latency import ideal_cycles
 from cost_models.mapping import DEPTH, Candidates, N, R, T, list_candidates, taken
 from cost_models.residency import Residence
-from cost_models.traffic import Precision, count_tiles, count_traffic
+from cost_models.tiles import Precision, count_tiles
+from cost_models.traffic import count_traffic
 from cost_models.workload import LayerKind, WeightSource
 
 WEIGHT, INPUT, OUTPUT, SUM = 3.0, 8.0, 5.0, 24.0  # bits, all different
