@@ -182,8 +182,8 @@ def lower_block(
             layers += skip
             beside = skip[-1].name if skip else before
             layers.append(_sum(f"{block.name}.add", block.out_channels, frames, (main, beside)))
-            for name, source in zip(block.skips_from, earlier, strict=True):
-                layers += _lower_further_skip(block, name, source, frames, seed, layers[-1].name)
+            for other, source in zip(block.skips_from, earlier, strict=True):
+                layers += _lower_further_skip(block, other, source, frames, seed, layers[-1].name)
         layers.append(_same_shape(LayerKind.ACTIVATION, f"{name}.relu", channels, frames))
     if max(in_bins, block.kernel_bins) > 1:
         layers = list(_with_bins(layers, block, in_bins))

@@ -256,6 +256,21 @@ def test_the_network_does_what_the_workload_says(
     assert network == count_workload(point, frames=frames, outputs=outputs)
 
 
+def test_two_blocks_may_hear_the_same_one() -> None:
+    """Dense residuals name the path and the sum, and no ReLU: two were called that of B0."""
+    heard = {"kernel_size": 3, "out_channels": 4, "skip": DENSE, "skips_from": ("B0",)}
+    blocks = (
+        Block(name="B0", out_channels=4, kernel_size=3),
+        *(Block(name=name, **heard) for name in ("B1", "B2")),  # type: ignore[arg-type]
+    )
+    names = [layer.name for layer in lower(DesignPoint(blocks=blocks), frames=8, outputs=2).layers]
+    assert [name for name in names if name.endswith("relu")] == [
+        "B0.0.relu",
+        "B1.0.relu",
+        "B2.0.relu",
+    ]
+
+
 @st.composite
 def points_of_families(draw: st.DrawFn) -> DesignPoint:
     """Small networks of every family, from values of their axes."""

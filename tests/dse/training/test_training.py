@@ -43,13 +43,19 @@ from dse.training.devices import (
 from dse.training.fast import fast_scores
 from dse.training.history import EpochRecord, best_record, read_history
 from dse.training.integer import quantise_network
-from dse.training.recipe import NO_AUGMENTATION, Recipe
+from dse.training.recipe import NO_AUGMENTATION, Augmentation, Recipe
 from dse.training.run import evaluate, train
 from dse.training.source import calibration_clips, trained
 from tests.dse.training.one_clip import score_clip
 
 COEFFICIENTS, FRAMES, CLASSES = 8, 12, 3
-RECIPE = Recipe(epochs=4, batch_size=8, learning_rate=0.01, precision="float32")
+RECIPE = Recipe(
+    epochs=4,
+    batch_size=8,
+    learning_rate=0.01,
+    precision="float32",
+    augmentation=Augmentation(frequency_width=3),  # wider ones can hide all rows, and are told
+)
 POINT = DesignPoint(
     in_channels=COEFFICIENTS,
     blocks=(
