@@ -18,17 +18,20 @@ STORE_BYTES = 80 * 1024**2
 class RayCluster:
     """What tests have of it."""
 
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
+    def __init__(self, process: "subprocess.Popen[str]", nodes: int) -> None:
         self.process = process
+        self.nodes = nodes
         self.address = self._read()
 
     def add(self) -> None:
         """A node of one CPU joins."""
         self._say("add")
+        self.nodes += 1
 
     def remove(self) -> None:
         """The node that joined first is gone, without a word."""
         self._say("remove")
+        self.nodes -= 1
 
     def _say(self, word: str) -> None:
         assert self.process.stdin is not None
@@ -56,7 +59,7 @@ def ray_cluster(nodes: int, **environment: str) -> Iterator[RayCluster]:
         env=os.environ | {"RAY_worker_niceness": "0"} | environment,
     )
     try:
-        yield RayCluster(process)
+        yield RayCluster(process, nodes)
     finally:
         process.communicate(timeout=60)  # closes what it reads, and ends
 
