@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from dse.speech.synthesis import Synthesis, synthesize
-from dse.studies.spec import read_study
+from dse.studies.reading import read_study
 from search.on_ray.cluster import RayOptions, connected
 from search.study import run_study
 

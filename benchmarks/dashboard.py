@@ -46,9 +46,9 @@ from PIL import Image
 from dse.colours import TERNARY
 from dse.pricing.what_if import Fleet
 from dse.studies.folder import GIVEN, RESOLVED
+from dse.studies.reading import read_study
 from dse.studies.resolved import Begun, resolved_yaml
 from dse.studies.rows import FILE_NAME, Evaluation
-from dse.studies.spec import read_study
 
 STUDY = """
 name: {name}

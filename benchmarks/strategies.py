@@ -33,8 +33,8 @@ from dse.pareto import hypervolume
 from dse.pricing.machine import Machine
 from dse.pricing.pricing import Pricing
 from dse.pricing.sweep import Sweep
+from dse.studies.reading import read_study
 from dse.studies.rungs import Ladder, Rungs
-from dse.studies.spec import read_study
 from search.candidates import Pool, identify
 from search.known_cost import EPOCHS_FRACTION, OBSERVED_ERROR, Aim, KnownCostSampler
 from search.samplers import SamplerOfTrial

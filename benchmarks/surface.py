@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dse.speech.features import load_features
-from dse.studies.spec import read_study
+from dse.studies.reading import read_study
 from dse.training.devices import set_threads
 from dse.training.run import train
 

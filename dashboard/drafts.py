@@ -35,8 +35,8 @@ from dse.speech.sentence_folders import holds_sentences
 from dse.speech.task import FeatureSpec
 from dse.studies.folder import GIVEN
 from dse.studies.rows import FULL
-from dse.studies.spec import StreamSection
 from dse.studies.study import open_study
+from dse.studies.study_file import StreamSection
 
 MOST_DRAFT = 200_000
 """Characters of a draft."""

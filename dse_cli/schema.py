@@ -19,7 +19,7 @@ from dse.design.families import DEFAULT, FAMILIES
 from dse.design.families.family import Axis
 from dse.design.point import DesignPoint
 from dse.speech.task import FeatureSpec
-from dse.studies.spec import StudyFile
+from dse.studies.study_file import StudyFile
 from dse.ternary.generators import FAMILIES as GENERATORS
 from dse.training.recipe import RECIPES, Recipe
 from dse_cli.terminal import say

@@ -51,7 +51,8 @@ from dse.pricing.sweep_results import (
 )
 from dse.report.lengths import MS_PER_S
 from dse.sheets import csv_records
-from dse.studies.spec import read_hardware, read_study
+from dse.studies.named_machines import read_hardware
+from dse.studies.reading import read_study
 from dse_cli.options import (
     DEFAULT_MACHINE,
     FRAMES_PER_S,

@@ -16,8 +16,9 @@ from dse.pricing.sweep import Sweep
 from dse.studies.folder import GIVEN, REPRICED, RESOLVED
 from dse.studies.resolved import readable_yaml
 from dse.studies.rows import FILE_NAME, Evaluation, read_all_rows, repair
-from dse.studies.spec import PRICED, StudySpec, check_unchanged
+from dse.studies.spec import StudySpec
 from dse.studies.study import Study, open_study
+from dse.studies.unchanged import PRICED, check_unchanged
 from search.storage import DATABASE, locked
 from search.survey import measure_box, survey
 

@@ -4,9 +4,10 @@ import dataclasses
 from collections.abc import Iterator
 
 from dse.errors import InvalidInput
+from dse.studies.baselines import Baseline
 from dse.studies.frontier import find_frontier
 from dse.studies.rows import Evaluation
-from dse.studies.spec import Baseline, StudySpec
+from dse.studies.spec import StudySpec
 from dse.studies.study import open_study
 from dse.training.job import Training
 

@@ -5,8 +5,8 @@ resumed would start it anew and propose other designs than one that ran through.
 a sampler of its own, with a seed made of the study's and of the trial's number; what it learns from
 is the storage, which is the same either way.
 
-A new sampler is a name in `dse.studies.spec.SamplerName` and a case in `make_sampler`; one that
-must know costs stands beside the known-cost one in `Samplers`.
+A new sampler is a name in `dse.studies.study_file.SamplerName` and a case in `make_sampler`; one
+that must know costs stands beside the known-cost one in `Samplers`.
 """
 
 import warnings

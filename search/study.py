@@ -20,7 +20,8 @@ from dse.speech.speech_commands import SPLITS
 from dse.studies.folder import DESIGNS, GIVEN, RESOLVED
 from dse.studies.resolved import Begun, read_resolved, readable_yaml
 from dse.studies.rows import read_all_rows
-from dse.studies.spec import StudySpec, check_unchanged
+from dse.studies.spec import StudySpec
+from dse.studies.unchanged import check_unchanged
 from dse.training.job import Training
 from search.loop import Loop
 from search.state import Outcome, Progress

@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Console
 
 from cost_models.strict_yaml import dump_yaml, parse_yaml
-from dse.studies.spec import StudySpec, study_from_node
+from dse.studies.reading import study_from_node
+from dse.studies.spec import StudySpec
 from dse.studies.study import Study, open_study, read_folder
 
 

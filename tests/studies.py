@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from dse.studies.folder import RESOLVED
+from dse.studies.reading import read_study
 from dse.studies.resolved import Begun, resolved_yaml
-from dse.studies.spec import StudySpec, read_study
+from dse.studies.spec import StudySpec
 from dse.studies.study import Study
 
 BOX = {"error": (0.0, 1.0), "quantised_error": (0.0, 1.0), "energy_pj": (4.0, 8.0)}

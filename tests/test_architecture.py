@@ -65,7 +65,7 @@ TORCH_FREE = (
     "dse.pricing.sweep",
     "dse.pricing.what_if",
     "dse.studies.rows",
-    "dse.studies.spec",
+    "dse.studies.reading",
     "dse.studies.on_machines",
     "dse.report",
     "dse.workbench.costs",

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from dse.studies.spec import read_study
+from dse.studies.reading import read_study
 from dse_cli.sweep import command as sweep
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.yaml"))

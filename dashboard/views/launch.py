@@ -49,7 +49,7 @@ from dse.design.families import DEFAULT, FAMILIES
 from dse.design.families.family import Family
 from dse.design.point import Head
 from dse.errors import InvalidDesign, InvalidInput
-from dse.studies.spec import SamplerName
+from dse.studies.study_file import SamplerName
 
 LIMITS = ("trained_parameters", "stored_bits", "energy_pj", "latency_us", "area_um2")
 PREVIEW = 1_000  # designs

@@ -30,11 +30,15 @@ from dse.pricing.budget import Bound, budget_from_node
 from dse.pricing.hardware import Hardware
 from dse.pricing.machine import Machine
 from dse.speech.task import FeatureSpec
+from dse.studies.baselines import read_baselines
 from dse.studies.data_section import task_from_node
 from dse.studies.effort import Amount, Patience
+from dse.studies.filled import solved_space
 from dse.studies.folder import RESOLVED, settle
+from dse.studies.reading import split_limits
 from dse.studies.rungs import Rungs
-from dse.studies.spec import (
+from dse.studies.spec import StudySpec
+from dse.studies.study_file import (
     Controls,
     Hours,
     Rate,
@@ -42,11 +46,7 @@ from dse.studies.spec import (
     Seed,
     StreamSection,
     StudyName,
-    StudySpec,
     listening_of,
-    read_baselines,
-    solved_space,
-    split_limits,
 )
 from dse.training.recipe import recipe_from_node
 

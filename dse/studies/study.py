@@ -37,10 +37,12 @@ from dse.studies.kinds import Kinds
 from dse.studies.likeness import missing_controls
 from dse.studies.mistakes import find_mistakes
 from dse.studies.on_machines import expanded, recorded_only
+from dse.studies.reading import read_study
 from dse.studies.repeats import Repeat, read_repeats
 from dse.studies.resolved import Begun, read_resolved
 from dse.studies.rows import Evaluation, Results, latest, read_results
-from dse.studies.spec import Controls, StudySpec, read_study
+from dse.studies.spec import StudySpec
+from dse.studies.study_file import Controls
 from dse.training.history import EpochRecord, read_history
 
 SHORTEST_KEY = 4

@@ -22,7 +22,7 @@ from dashboard.drafts import (
 from dashboard.texts import sentence
 from dashboard.views.launch import free_name
 from dse.errors import InvalidFile, InvalidInput
-from dse.studies.spec import read_study
+from dse.studies.reading import read_study
 from tests.dashboard.conftest import Opened
 
 GIVEN = """

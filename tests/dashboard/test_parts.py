@@ -328,7 +328,7 @@ def test_a_preview_counts_what_keeps_the_limits() -> None:
 
 def test_the_form_offers_the_samplers_of_the_search() -> None:
     from dashboard.views.launch import SAMPLERS
-    from dse.studies.spec import SamplerName
+    from dse.studies.study_file import SamplerName
 
     assert tuple(SAMPLERS) == get_args(SamplerName)
 

@@ -13,7 +13,7 @@ from cost_models.strict_yaml import dump_yaml, read_yaml
 from dse.design.published import published
 from dse.speech.task import FeatureSpec
 from dse.speech.transcription import SENTENCE_FEATURES
-from dse.studies.spec import read_study
+from dse.studies.reading import read_study
 from dse.training.recipe import RECIPES
 from dse_cli import group
 from dse_cli.schema import KINDS, json_schema

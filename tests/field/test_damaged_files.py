@@ -36,7 +36,7 @@ from dse.pricing.layers_file import read_layers as read_network_of_layers
 from dse.pricing.layers_file import write_layers
 from dse.pricing.priced import Layers
 from dse.rtl.area import _facts, default_library
-from dse.studies.spec import read_study
+from dse.studies.reading import read_study
 from dse.training.source import untrained
 from tests.field.mutations import (
     as_yaml,

@@ -31,7 +31,7 @@ from dse.interchange.scalesim import import_configuration
 from dse.interchange.stream import import_core
 from dse.interchange.zigzag import import_hardware, import_workload
 from dse.rtl.area import _facts, default_library
-from dse.studies.spec import read_study
+from dse.studies.reading import read_study
 from dse.training.checkpoint import load_checkpoint
 from tests.field.mutations import as_yaml
 from tests.field.test_damaged_files import DATA, DESIGN, ROOT, nemo_text

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from dse.errors import InvalidInput
-from dse.studies.spec import read_study
+from dse.studies.reading import read_study
 from search.storages import storage_url
 from search.study import run_study
 

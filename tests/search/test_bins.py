@@ -8,7 +8,7 @@ import pytest
 import dse
 from dse.design.families.dscnn import DSCNN
 from dse.errors import InvalidDesign, InvalidFile
-from dse.studies.spec import read_study
+from dse.studies.reading import read_study
 from dse.training.integer import quantise_network
 from dse.training.source import calibration_pictures, trained
 

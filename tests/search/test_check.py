@@ -174,7 +174,7 @@ def test_a_search_says_why_no_machine_executes_its_space() -> None:
 
 
 def test_data_are_looked_at_by_names_alone(study_file: Path) -> None:
-    from dse.studies.spec import read_study
+    from dse.studies.reading import read_study
 
     found = check_data(read_study(study_file))
     assert found.outputs == 3 and found.words == "3 classes; clips"

@@ -17,9 +17,9 @@ from dse.studies.confirmed import (
     seeds_words,
     write_confirmed,
 )
+from dse.studies.reading import read_study
 from dse.studies.repeats import FILE_NAME, Repeat, read_repeats
 from dse.studies.rows import Evaluation, Results, read_rows
-from dse.studies.spec import read_study
 from dse.training.clipwise import pack, unpack
 from dse_cli import group
 from search.confirm import choose_designs, confirm_study, summarise

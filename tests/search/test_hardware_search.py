@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from dse.studies.frontier import find_frontier, hypervolume_share
+from dse.studies.reading import read_study
 from dse.studies.rows import Evaluation, read_rows
-from dse.studies.spec import read_study
 from dse.studies.study import open_study
 from dse_cli import group
 from search.state import State

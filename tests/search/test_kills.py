@@ -13,8 +13,8 @@ from typing import Any
 
 import optuna
 
+from dse.studies.reading import read_study
 from dse.studies.rows import Evaluation, read_all_rows, read_rows
-from dse.studies.spec import read_study
 from dse.training.history import read_history
 from search.study import run_study
 from tests.search.lives import Quiet

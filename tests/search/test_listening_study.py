@@ -13,9 +13,9 @@ from dse.errors import InvalidStudy
 from dse.pricing.sweep import Sweep
 from dse.report.listening import listening_section
 from dse.report.priced import drifted, price_row
+from dse.studies.reading import read_study
 from dse.studies.resolved import parse_resolved, resolved_yaml
 from dse.studies.rows import read_rows
-from dse.studies.spec import read_study
 from dse.studies.study import open_study
 from dse_cli import main
 from search.candidates import Pool

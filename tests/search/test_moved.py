@@ -13,7 +13,7 @@ import pytest
 from dse.design.published import published
 from dse.errors import InvalidStudy
 from dse.studies.folder import DESIGNS
-from dse.studies.spec import read_study
+from dse.studies.reading import read_study
 from search.storage import FolderGone, locked
 from search.study import load_data, make_training
 from tests.search.conftest import Undisturbed

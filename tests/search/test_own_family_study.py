@@ -9,7 +9,7 @@ import yaml
 from click.testing import CliRunner
 
 from dse.errors import InvalidStudy
-from dse.studies.spec import read_study
+from dse.studies.reading import read_study
 from dse.studies.study import open_study
 from dse_cli import group
 from search.study import run_study

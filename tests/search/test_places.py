@@ -15,8 +15,8 @@ import pytest
 
 from dse.errors import InvalidInput, InvalidStudy
 from dse.studies.folder import GIVEN, RESOLVED
+from dse.studies.reading import read_study
 from dse.studies.rows import FILE_NAME as ROWS
-from dse.studies.spec import read_study
 from search.artifacts import Artifacts, Mirror, open_artifacts
 from search.state import Outcome
 from search.storages import StorageUnreachable, connect, storage_url

@@ -23,8 +23,8 @@ from moto.server import ThreadedMotoServer
 from dse.design.published import published
 from dse.errors import InvalidInput
 from dse.studies.cluster_state import LOG, read_cluster_state
+from dse.studies.reading import read_study
 from dse.studies.rows import read_all_rows, read_rows
-from dse.studies.spec import read_study
 from dse.training.history import EpochRecord, read_history
 from dse_cli import group
 from search.on_ray.cluster import (
@@ -339,7 +339,7 @@ from pathlib import Path
 import search.on_ray.board, search.on_ray.cluster
 from dse.design.published import published
 from dse.errors import InvalidInput
-from dse.studies.spec import read_study
+from dse.studies.reading import read_study
 from search.on_ray.board import board_of
 from search.on_ray.cluster import RayOptions, connected, make_wanted
 from search.on_ray.trainers import OpenTask, RayTrainers

@@ -7,8 +7,8 @@ from typing import Any
 import optuna
 import pytest
 
+from dse.studies.reading import read_study
 from dse.studies.rows import Evaluation
-from dse.studies.spec import read_study
 from search import loop as loop_module
 from search.study import run_study
 

@@ -8,9 +8,9 @@ from dse.report import answer, study_report
 from dse.speech.sentence_features import load_sentences
 from dse.studies.confirmed import write_confirmed
 from dse.studies.mistakes import find_mistakes
+from dse.studies.reading import read_study
 from dse.studies.repeats import stack_mistakes
 from dse.studies.rows import read_rows
-from dse.studies.spec import read_study
 from dse.studies.study import open_study
 from search.check import check_data
 from search.confirm import confirm_study

@@ -20,8 +20,8 @@ from dse.errors import InvalidData, InvalidDesign, InvalidInput, InvalidStudy
 from dse.files import replacing
 from dse.studies.effort import MAX_FAILURES
 from dse.studies.frontier import find_frontier
+from dse.studies.reading import read_study
 from dse.studies.rows import Evaluation, read_rows
-from dse.studies.spec import read_study
 from dse.studies.study import open_study
 from dse.training.best_scores import read_best_scores
 from search.state import Outcome, State

@@ -10,9 +10,9 @@ import pytest
 
 from dse.errors import InvalidFile
 from dse.studies.effort import Patience
+from dse.studies.reading import read_study
 from dse.studies.rows import Evaluation, read_all_rows, read_rows
 from dse.studies.rungs import Rungs
-from dse.studies.spec import read_study
 from dse.training.history import read_history
 from search.state import Outcome, State
 from search.study import run_study

@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 
 from dse.errors import InvalidFile, InvalidInput, InvalidStudy
-from dse.studies.spec import StudySpec, check_unchanged, read_study
+from dse.studies.reading import read_study
+from dse.studies.spec import StudySpec
+from dse.studies.unchanged import check_unchanged
 
 STUDY = """
 name: small

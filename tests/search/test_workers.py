@@ -16,8 +16,8 @@ from dse.design.point import DesignPoint
 from dse.errors import TrainingFailed
 from dse.speech.features import load_features
 from dse.studies.folder import DESIGNS
+from dse.studies.reading import read_study
 from dse.studies.rows import Evaluation, read_rows
-from dse.studies.spec import read_study
 from search.state import Outcome
 from search.study import run_study
 from search.workers import (

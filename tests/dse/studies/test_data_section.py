@@ -10,7 +10,7 @@ from dse.errors import InvalidFile
 from dse.speech.task import FeatureSpec, Task
 from dse.speech.transcription import ENGLISH, SENTENCE_FEATURES, Transcription
 from dse.studies.data_section import DataSection, data_from_node
-from dse.studies.spec import read_study
+from dse.studies.reading import read_study
 
 STUDY = """name: study
 data:

@@ -10,7 +10,7 @@ from dse.pricing.filling import FILLED
 from dse.pricing.listening import price_hop
 from dse.pricing.sweep import Sweep
 from dse.studies.resolved import Begun, parse_resolved, resolved_yaml
-from dse.studies.spec import check_unchanged
+from dse.studies.unchanged import check_unchanged
 from tests.studies import open_optuna_study, read
 
 TEXT = """

@@ -15,9 +15,9 @@ from dse.errors import InvalidFile, InvalidInput, InvalidStudy
 from dse.files import write_together
 from dse.studies.folder import REPRICED, RESOLVED
 from dse.studies.likeness import CONTROL
+from dse.studies.reading import read_study
 from dse.studies.resolved import parse_resolved, readable_yaml, resolved_yaml
 from dse.studies.rows import Evaluation, Results, append_row
-from dse.studies.spec import read_study
 from dse.studies.study import open_study
 from tests.studies import SMALL, begin, open_optuna_study
 
