@@ -41,13 +41,12 @@ from dse.speech.synthesis import (
     to_int16,
     wanted_split,
 )
-from dse.speech.synthesis_work import Report, prepare, run_workers, write_marker
+from dse.speech.synthesis_work import Report, make_corpus
 from dse.speech.voices import (
     SAMPLE_RATE_HZ,
     VOICES,
     Speak,
     Utterance,
-    refuse_missing_library,
 )
 
 FIRST_SPEAKER = 1000
@@ -168,12 +167,7 @@ def synthesize_sentences(
         InvalidData: the folder holds something else, or eSpeak NG is not there or fails.
         OSError: the folder cannot be written.
     """
-    require(jobs >= 1, "jobs", "at least 1", jobs)
-    refuse_missing_library()
-    prepare(folder, settings)
-    write_text(folder / "README.md", _readme(settings))
-    run_workers(folder, settings, min(jobs, settings.speakers), report)
-    write_marker(folder, settings, complete=True)
+    make_corpus(folder, settings, _readme(settings), jobs=jobs, report=report)
 
 
 def make_sentences(folder: Path, settings: SentenceSynthesis, index: int, speak: Speak) -> int:

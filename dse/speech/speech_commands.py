@@ -86,6 +86,24 @@ class Corpus:
         """Names of the word folders that hold clips, sorted; empty folders are no words."""
         return tuple(sorted({clip.word for clip in self.clips}))
 
+    def state(self) -> Iterator[bytes]:
+        """What a cache of this folder depends on: where it is, and each file's size and time.
+
+        Raises:
+            OSError: a file of noise is not there any more.
+        """
+        yield _bytes(str(self.folder.resolve()))
+        for clip in self.clips:
+            yield _bytes(f"{clip.path}\0{clip.split}\0{clip.size_bytes}\0{clip.changed_ns}\n")
+        for noise in self.noises:
+            status = (self.folder / noise).stat()
+            yield _bytes(f"{noise}\0{status.st_size}\0{status.st_mtime_ns}\n")
+
+
+def _bytes(name: str) -> bytes:
+    """A text with names of files, which may hold bytes that are no characters."""
+    return name.encode("utf-8", "surrogateescape")
+
 
 @dataclass(frozen=True, slots=True)
 class Example:

@@ -30,10 +30,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dse.errors import require
-from dse.files import write_text
 from dse.speech.audio import Samples, resample
 from dse.speech.speech_commands import NOISE_FOLDER, Split, which_split
-from dse.speech.synthesis_work import Report, prepare, run_workers, write_marker
+from dse.speech.synthesis_work import Report, make_corpus
 from dse.speech.task import COMMANDS
 from dse.speech.voices import (
     ACCENTS,
@@ -41,7 +40,6 @@ from dse.speech.voices import (
     VOICES,
     Speak,
     Utterance,
-    refuse_missing_library,
 )
 
 CLIP_RATE_HZ = 16_000
@@ -376,15 +374,8 @@ def synthesize(
         InvalidData: the folder holds something else, or eSpeak NG is not there or fails.
         OSError: the folder cannot be written.
     """
-    require(jobs >= 1, "jobs", "at least 1", jobs)
-    refuse_missing_library()
-    prepare(folder, settings)
-    for word in settings.words:
-        (folder / word).mkdir(exist_ok=True)
-    (folder / NOISE_FOLDER).mkdir(exist_ok=True)
-    write_text(folder / "README.md", _readme(settings))
-    run_workers(folder, settings, min(jobs, settings.speakers), report)
-    write_marker(folder, settings, complete=True)
+    folders = (*settings.words, NOISE_FOLDER)
+    make_corpus(folder, settings, _readme(settings), folders=folders, jobs=jobs, report=report)
 
 
 def _readme(settings: Synthesis) -> str:

@@ -12,12 +12,13 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from dse.errors import InvalidData
+from dse.errors import InvalidData, require
 from dse.files import write_text
+from dse.speech.voices import refuse_missing_library
 
 MARKER = "synthesis.json"
 """Says in the folder that the corpus is ours, with which options, and whether it is complete."""
@@ -42,6 +43,39 @@ class Settings(Protocol):
 
 
 # --- folder --------------------------------------------------------------------------------------
+
+
+def make_corpus(
+    folder: Path,
+    settings: Settings,
+    readme: str,
+    *,
+    folders: Iterable[str] = (),
+    jobs: int,
+    report: Report | None,
+) -> None:
+    """Make a corpus in `folder`, or check and finish one of the same settings.
+
+    Args:
+        folder: missing, empty, or a corpus made with the same settings, finished or not.
+        settings: what to make.
+        readme: what the corpus says of itself.
+        folders: that it has, whatever the speakers fill them with.
+        jobs: worker processes.
+        report: told the progress.
+
+    Raises:
+        InvalidData: the folder holds something else, or eSpeak NG is not there or fails.
+        OSError: the folder cannot be written.
+    """
+    require(jobs >= 1, "jobs", "at least 1", jobs)
+    refuse_missing_library()
+    prepare(folder, settings)
+    for name in folders:
+        (folder / name).mkdir(exist_ok=True)
+    write_text(folder / "README.md", readme)
+    run_workers(folder, settings, min(jobs, settings.speakers), report)
+    write_marker(folder, settings, complete=True)
 
 
 def prepare(folder: Path, settings: Settings) -> None:

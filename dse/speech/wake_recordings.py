@@ -147,14 +147,8 @@ def _cache_name(corpus: Corpus, wake: Wake, spec: FeatureSpec) -> str:
     recorded = (sorted(wake.words), wake.minutes, wake.seed)
     digest = hashlib.blake2b(digest_size=12)
     digest.update(json.dumps([CODE_VERSION, recorded, spec.to_dict()]).encode())
-    digest.update(str(corpus.folder.resolve()).encode("utf-8", "surrogateescape"))
-    for clip in corpus.clips:
-        line = f"{clip.path}\0{clip.split}\0{clip.size_bytes}\0{clip.changed_ns}\n"
-        digest.update(line.encode("utf-8", "surrogateescape"))
-    for noise in corpus.noises:
-        status = (corpus.folder / noise).stat()
-        line = f"{noise}\0{status.st_size}\0{status.st_mtime_ns}\n"
-        digest.update(line.encode("utf-8", "surrogateescape"))
+    for line in corpus.state():
+        digest.update(line)
     return digest.hexdigest()
 
 

@@ -26,10 +26,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from dse.design.families import mixing
-from dse.design.families.family import Axis, Family, Part, Value, Values, features_as_bins
+from dse.design.families.family import (
+    Axis,
+    Family,
+    Part,
+    Value,
+    Values,
+    dropout_axis,
+    features_as_bins,
+)
 from dse.design.mixer import DENSE, SEEDED_KINDS, MixerKind
 from dse.design.point import Block, check_block
-from dse.design.policies import POLICIES, replaced
+from dse.design.policies import replaced
 from dse.design.replacement import replaced_places
 
 FEATURES = 10
@@ -42,28 +50,12 @@ def _size(text: str, default: int, *, per_block: bool = False, of: tuple[int, ..
     return Axis(default=default, per_block=per_block, of_blocks=of, help=text)
 
 
-def _dropout(text: str, *, per_block: bool = False) -> Axis:
-    return Axis(default=0.0, minimum=0, per_block=per_block, fills="always", help=text)
-
-
 AXES: dict[str, Axis] = {
     "blocks": Axis(default=4, maximum=32, decides=True, help="depthwise separable blocks"),
-    "policy": Axis(
-        default="P0",
-        options=POLICIES,
-        decides=True,
-        replaces=("block_mixer",),
-        fills="never",
-        help="named choice of all mixers: from P3 on, those of all blocks",
+    "policy": mixing.policy_axis(
+        ("block_mixer",), "named choice of all mixers: from P3 on, those of all blocks"
     ),
-    "policy_mixer": Axis(
-        default="ternary",
-        options=mixing.PLACE_KINDS,
-        decides=True,
-        beside={"policy": "P4"},
-        fills="never",
-        help="what a policy puts in place of dense matrices",
-    ),
+    "policy_mixer": mixing.POLICY_MIXER,
     "block_mixer": Axis(
         default="dense",
         options=mixing.PLACE_KINDS,
@@ -77,13 +69,13 @@ AXES: dict[str, Axis] = {
     "kernel_bins": _size("bins of a block's kernel", 3, per_block=True),
     "stride": _size("stride of a block over frames", 1, per_block=True),
     "bin_stride": _size("stride of a block over bins", 1, per_block=True),
-    "dropout": _dropout("dropout of a block", per_block=True),
+    "dropout": dropout_axis("dropout of a block", per_block=True),
     "prologue_channels": _size("channels of the first layer", 64),
     "prologue_kernel": _size("frames of the first layer's kernel, odd beside one bin", 10),
     "prologue_kernel_bins": _size("bins of the first layer's kernel", 4),
     "prologue_stride": _size("stride of the first layer over frames", 2),
     "prologue_bin_stride": _size("stride of the first layer over bins", 2),
-    "prologue_dropout": _dropout("dropout of the first layer"),
+    "prologue_dropout": dropout_axis("dropout of the first layer"),
 }
 """In the order in which they are decided."""
 

@@ -117,6 +117,11 @@ def _everything(axis: str, values: Mapping[str, Value]) -> Collection[int]:
     raise NotImplementedError  # as `Family.__post_init__` replaces it
 
 
+def dropout_axis(text: str, *, per_block: bool = False) -> Axis:
+    """A probability of dropout, off by default."""
+    return Axis(default=0.0, minimum=0, per_block=per_block, fills="always", help=text)
+
+
 def features_as_bins(family: str, features: int) -> int:
     """Bins of the one channel that a family's networks read.
 

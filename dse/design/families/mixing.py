@@ -7,6 +7,7 @@ from typing import Any
 from dse.design.families import ternary
 from dse.design.families.family import Axis, Family, Value, Values
 from dse.design.mixer import DENSE, GENERATED_KINDS, KINDS, NEEDS, SEEDED_KINDS, Mixer, MixerKind
+from dse.design.replacement import POLICIES
 
 PLACE_KINDS: tuple[MixerKind, ...] = tuple(kind for kind in KINDS if kind != "identity")
 """Kinds for any widths; an identity keeps its own."""
@@ -46,6 +47,29 @@ AXES: dict[str, Axis] = {
         for axis, (_, kind, default, text) in _SIZES.items()
     },
 }
+
+POLICY_MIXER = Axis(
+    default="ternary",
+    options=PLACE_KINDS,
+    decides=True,
+    beside={"policy": "P4"},
+    fills="never",
+    help="what a policy puts in place of dense matrices",
+)
+"""The axis `policy_mixer` of a family with policies."""
+
+
+def policy_axis(replaces: tuple[str, ...], text: str) -> Axis:
+    """The axis `policy`, which decides what the axes of `replaces` would decide one by one."""
+    return Axis(
+        default="P0",
+        options=POLICIES,
+        decides=True,
+        replaces=replaces,
+        fills="never",
+        help=text,
+    )
+
 
 _FIELDS = {"trained_share": "trained_share"} | {axis: size[0] for axis, size in _SIZES.items()}
 

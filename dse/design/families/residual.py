@@ -30,10 +30,10 @@ from functools import cache
 from typing import Any
 
 from dse.design.families import mixing
-from dse.design.families.family import Axis, Family, Part, Value, Values, unnamed
+from dse.design.families.family import Axis, Family, Part, Value, Values, dropout_axis, unnamed
 from dse.design.mixer import DENSE, IDENTITY, SEEDED_KINDS, Mixer, MixerKind
 from dse.design.point import INPUT_BITS, Block, Head, check_block
-from dse.design.policies import POLICIES, replaced
+from dse.design.policies import replaced
 from dse.design.replacement import LEVELS, Replaced, replaced_places
 from dse.errors import InvalidDesign
 
@@ -68,10 +68,6 @@ def _mixer_axis(
     return Axis(default="dense", options=options, per_block=per_block, decides=True, help=text)
 
 
-def _dropout(text: str, *, per_block: bool = False) -> Axis:
-    return Axis(default=0.0, minimum=0, per_block=per_block, fills="always", help=text)
-
-
 def _bits(default: int, options: tuple[Value, ...], text: str) -> Axis:
     return Axis(default=default, options=options, per_block=True, beyond_blocks=True, help=text)
 
@@ -96,22 +92,8 @@ AXES: dict[str, Axis] = {
     "prologue_separable": Axis(
         default=True, options=(True, False), decides=True, help="the same of the first layer"
     ),
-    "policy": Axis(
-        default="P0",
-        options=POLICIES,
-        decides=True,
-        replaces=PLACES,
-        fills="never",
-        help="named choice of all mixers and skips",
-    ),
-    "policy_mixer": Axis(
-        default="ternary",
-        options=mixing.PLACE_KINDS,
-        decides=True,
-        beside={"policy": "P4"},
-        fills="never",
-        help="what a policy puts in place of dense matrices",
-    ),
+    "policy": mixing.policy_axis(PLACES, "named choice of all mixers and skips"),
+    "policy_mixer": mixing.POLICY_MIXER,
     "block_mixer": _mixer_axis("1x1 of the residual blocks", per_block=True),
     "skip": _mixer_axis("path around a block", per_block=True, options=mixing.SKIPS),
     "prologue_mixer": _mixer_axis("1x1 of the first layer (Conv1, C1)"),
@@ -127,20 +109,20 @@ AXES: dict[str, Axis] = {
     "kernel_growth": Axis(default=0, minimum=0, help="added to the kernel from block to block"),
     "stride": Axis(default=1, per_block=True, help="stride of a block"),
     "dilation": Axis(default=1, per_block=True, help="dilation of a block"),
-    "dropout": _dropout("dropout of a block", per_block=True),
+    "dropout": dropout_axis("dropout of a block", per_block=True),
     "weight_bits": _bits(8, (8, 4, 2), "bits of trained weights"),
     "activation_bits": _bits(8, (8, 4), "bits of the tensors that a block makes"),
     "skip_norm": Axis(default=True, options=(True, False), help="batch norm on every skip"),
     "prologue_channels": Axis(default=128, help="channels of the first layer"),
     "prologue_kernel": Axis(default=11, odd=True, help="kernel of the first layer, odd"),
     "prologue_stride": Axis(default=1, help="stride of the first layer"),
-    "prologue_dropout": _dropout("dropout of the first layer"),
+    "prologue_dropout": dropout_axis("dropout of the first layer"),
     "epilogue_channels": Axis(default=128, help="channels of the layer behind the blocks"),
     "epilogue_kernel": Axis(
         default=29, odd=True, help="kernel of the layer behind the blocks, odd"
     ),
     "epilogue_dilation": Axis(default=2, help="dilation of the same"),
-    "epilogue_dropout": _dropout("dropout of both layers behind the blocks"),
+    "epilogue_dropout": dropout_axis("dropout of both layers behind the blocks"),
     "final_channels": Axis(default=128, help="channels of the last layer"),
 }
 """All axes that such a family may have, in the order in which they are decided."""

@@ -19,7 +19,8 @@ from dse.speech.sentence_synthesis import (
     split_of_text,
     synthesize_sentences,
 )
-from dse.speech.synthesis import Synthesis, prepare
+from dse.speech.synthesis import Synthesis
+from dse.speech.synthesis_work import prepare
 from dse.speech.transcription import ENGLISH
 
 FOUR = SentenceSynthesis(speakers=4, sentences_each=8)

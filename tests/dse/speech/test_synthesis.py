@@ -15,13 +15,13 @@ from dse.speech.synthesis import (
     NOISES,
     Synthesis,
     coloured_noise,
-    prepare,
     record,
     recordings,
     speaker,
     synthesize,
     wanted_split,
 )
+from dse.speech.synthesis_work import prepare
 
 TWO = Synthesis(words=("yes", "no"), speakers=3, clips_per_word=4, seed=5)
 
