@@ -71,7 +71,14 @@ class Lengths(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes non
 
 
 class Number(click.FloatRange):
-    """A finite number: Python reads `nan` and `inf`, and no comparison with NaN is true."""
+    """A finite number: Python reads `nan` and `inf`, and no comparison with NaN is true.
+
+    Without limits here, those of what the number is for are told: help then shows none.
+    """
+
+    def _describe_range(self) -> str:
+        """`0<x<=1` for help; a limit that there is not would read `x<=None`."""
+        return "" if self.min is None and self.max is None else super()._describe_range()
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None

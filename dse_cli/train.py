@@ -90,7 +90,7 @@ OF_SENTENCES = ("characters", "measure")
     default=Task().unknown_fraction,
     type=Number(),
     show_default=True,
-    help="Unknown clips per clip of the words, at most.",
+    help="Unknown clips per clip of the words, at most: above 0, up to 1.",
 )
 @click.option("--silence/--no-silence", default=True, show_default=True, help="A class of silence.")
 @click.option(

@@ -137,3 +137,9 @@ def test_json_says_what_a_power_lacks(
     assert said is None if lacking is None else said.startswith(lacking)
     unknown = [name for name, leakage in priced["leakages_uw"].items() if leakage is None]
     assert unknown == ([] if lacking is None else ["dram"])
+
+
+def test_no_help_tells_a_limit_that_there_is_not() -> None:
+    for words, command in commands(group):
+        context = click.Context(command, info_name=" ".join(words))
+        assert "None]" not in " ".join(command.get_help(context).split()), words
