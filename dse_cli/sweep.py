@@ -4,7 +4,7 @@ import difflib
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +49,7 @@ from dse.pricing.sweep_results import (
     describe_sweep,
     make_sweep,
 )
+from dse.pricing.sweep_workers import choose_workers, price_units
 from dse.report.lengths import MS_PER_S
 from dse.sheets import csv_records
 from dse.studies.named_machines import read_hardware
@@ -64,6 +65,7 @@ from dse_cli.options import (
     TECHNOLOGIES,
     USUAL_FRAMES,
     USUAL_OUTPUTS,
+    Workers,
     engine_option,
     mapping_objective_option,
     rate_option,
@@ -115,6 +117,12 @@ SHOWN = 16
     help="Price designs as they listen to a stream, too, so many new frames at a time.  [default: "
     "as the study says]",
 )
+@click.option(
+    "--workers",
+    type=Workers(),
+    help="Processes that price: a number, or auto. The result does not depend on it.  [default: "
+    "auto: one a core, and one alone for what is priced in seconds]",
+)
 @click.option("--sample", type=click.IntRange(1, MANY), help="Price so many designs, at random.")
 @click.option("--seed", type=SEED_RANGE, default=0, show_default=True, help="Of the sample.")
 @click.option(
@@ -155,6 +163,7 @@ def command(
     outputs: int | None,
     rate: float | None,
     hop: int | None,
+    workers: int | None,
     sample: int | None,
     seed: int,
     limits: tuple[str, ...],
@@ -204,6 +213,8 @@ def command(
     csv = Path(Path(out).name if "://" in out else out)
     csv = csv.with_name(f"{csv.stem}-frontier.csv")
     _check_out(out, engine, ray_address)
+    if engine == "ray" and workers is not None:
+        raise InvalidInput("--workers is for this machine: on Ray, the cluster says how many")
     if not replace:
         _refuse_existing(Path(out), csv)
     sweep = make_sweep(job)
@@ -222,7 +233,8 @@ def command(
                 "priced in an hour or so: give --sample, 1000000 say, or narrow the space, or let "
                 "more machines price it, with --engine ray"
             )
-        done = _run(job, sweep, out, on_ray, console)
+        workers = workers or choose_workers(sweep, sample)
+        done = _run(job, sweep, out, on_ray, workers, console)
     seconds = time.perf_counter() - begun
     rows = done.frontier.rows()
     _write_frontier(rows, csv)
@@ -277,7 +289,12 @@ def _shown(out: str) -> str:
 
 
 def _run(
-    job: SweepJob, sweep: Sweep, out: str, on_ray: "RayOptions | None", console: Console
+    job: SweepJob,
+    sweep: Sweep,
+    out: str,
+    on_ray: "RayOptions | None",
+    workers: int,
+    console: Console,
 ) -> SweepDone:
     """Price, here or on the cluster, behind a bar."""
     total = min(job.sample or sweep.size, sweep.size) * len(job.machines)
@@ -297,13 +314,15 @@ def _run(
             bars.update(task, completed=priced)
 
         if on_ray is None:
-            return _price_here(job, sweep, Path(out), report)
+            return _price_here(job, sweep, Path(out), workers, report)
         from search.on_ray.sweep import sweep_on_ray
 
         return sweep_on_ray(job, out, on_ray, report)
 
 
-def _price_here(job: SweepJob, sweep: Sweep, out: Path, report: Callable[[int], None]) -> SweepDone:
+def _price_here(
+    job: SweepJob, sweep: Sweep, out: Path, workers: int, report: Callable[[int], None]
+) -> SweepDone:
     """Price, write and collect chunk by chunk.
 
     The file takes its name only when it is complete: a sweep that is stopped leaves the one from
@@ -315,14 +334,16 @@ def _price_here(job: SweepJob, sweep: Sweep, out: Path, report: Callable[[int], 
     with (
         replacing(out) as temporary,
         ParquetFile(temporary, sweep.space, about, job.columns) as file,
+        closing(price_units(job, sweep, workers, frontier)) as units,
     ):
-        for chunk in sweep.run(job.sample, job.seed):
-            file.write(chunk)
-            frontier.add(chunk)
-            priced += len(chunk.digits)
-            feasible += int(chunk.feasible.sum())
-            dead += int(sweep.book.dead_designs(chunk.cut).sum())
-            report(priced)
+        for unit in units:
+            for chunk in unit.chunks:
+                file.write(chunk)
+                priced += len(chunk.digits)
+                feasible += int(chunk.feasible.sum())
+                report(priced)
+            frontier.join(unit.frontier)
+            dead += unit.dead
     return SweepDone(priced=priced, feasible=feasible, frontier=frontier, dead=dead)
 
 

@@ -14,7 +14,7 @@ torch and done nothing else, so that no worker loads it again, nor keeps it in m
 What may go wrong, and what is done:
 
 * *This process is killed.* Its workers must not go on writing into the study's folder: each ends
-  as soon as a pipe from here is closed, which the kernel does (`die_with_search`).
+  as soon as a pipe from here is closed, which the kernel does (`dse.processes`).
 * *A worker is killed*, most likely for memory. Its design goes on in another, from its last
   checkpoint; after `ATTEMPTS` of them it has failed, which is a row like any other.
 * *Memory is short.* Each worker gets a share of what is free, and a limit on it: then a batch is
@@ -26,9 +26,7 @@ What may go wrong, and what is done:
 import multiprocessing
 import os
 import resource
-import signal
 import sys
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -40,6 +38,7 @@ from typing import Any, ClassVar, Protocol
 
 from dse.design.point import DesignPoint
 from dse.errors import TrainingFailed
+from dse.processes import serve_parent
 from dse.speech.task import FeatureSpec
 from dse.speech.transcription import SpeechTask
 from dse.training.history import TrainingResult
@@ -299,9 +298,7 @@ class for_workers:
 
 def _train_for(settings: WorkerSettings, connection: Connection) -> None:
     """The life of a worker: train what is sent, until there is nobody to send."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the coordinator decides
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    die_with_search()
+    serve_parent()
     if settings.memory_bytes is not None:
         # An allocation beyond this fails, which can be handled; without it the kernel's killer of
         # processes would end one of its choice.
@@ -331,22 +328,6 @@ def _train_for(settings: WorkerSettings, connection: Connection) -> None:
                 if isinstance(error, BrokenPipeError):
                     raise
                 connection.send(error)  # a full disk or bad input: the study's affair
-
-
-def die_with_search() -> None:
-    """End at once when the search does: `kill -9` must leave nobody who writes into the study.
-
-    Each worker has a pipe whose other end is in the search alone, and is closed when the search has
-    ended, however that was. A thread waits for it, since the worker itself trains.
-    """
-    search = multiprocessing.parent_process()
-    assert search is not None
-
-    def wait_for_its_end() -> None:
-        search.join()
-        os._exit(1)
-
-    threading.Thread(target=wait_for_its_end, daemon=True).start()
 
 
 def choose_workers(device: str, cores: int, free_bytes: int) -> int:

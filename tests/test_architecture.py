@@ -29,7 +29,7 @@ MAY_IMPORT = {
 
 FLOORS = (
     {"errors", "columns", "colours", "pareto"},
-    {"files", "sheets"},
+    {"files", "sheets", "processes"},
     {"processor", "ternary"},
     {"design", "speech"},
     {"networks"},

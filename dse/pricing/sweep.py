@@ -209,24 +209,48 @@ class Sweep:
             InvalidInput: a machine's SRAM is outside its technology's table, or the space solves an
                 axis.
         """
+        for number, price in enumerate(self.chunks(sample, seed)):
+            if number % parts == part:
+                yield from price()
+
+    def chunks(
+        self, sample: int | None = None, seed: int = 0
+    ) -> Iterator[Callable[[], Iterator[Chunk]]]:
+        """What prices the designs of each chunk, machine by machine, when it is called.
+
+        The sweep in its order, for those who price some of it: to pass over a chunk costs nothing.
+        Arguments and errors are those of `run`.
+        """
+        self._refuse_solved()
+        rng = np.random.default_rng(seed)
+        counts = self._counts(sample, rng)
+        for number, (piece, count) in enumerate(zip(self.pieces, counts, strict=True)):
+            for make_digits in _digits(piece, count, rng):
+                yield functools.partial(self._price_chunk, number, make_digits)
+
+    def chunk_sizes(self, sample: int | None = None, seed: int = 0) -> list[int]:
+        """Designs of each chunk, in the order of `chunks`, each counted once; nothing is drawn."""
+        counts = self._counts(sample, np.random.default_rng(seed))
+        return [
+            min(CHUNK, designs - start)
+            for piece, count in zip(self.pieces, counts, strict=True)
+            for designs in [piece.size if count is None else count]
+            for start in range(0, designs, CHUNK)
+        ]
+
+    def _price_chunk(self, number: int, make_digits: Callable[[], Numbers]) -> Iterator[Chunk]:
+        digits = make_digits()
+        rows = Rows(np.arange(len(digits)), self._networks(number, digits))
+        cut = Cut(len(digits), (rows,))
+        for pricer in self.pricing.pricers:
+            yield Chunk(self.pieces[number], pricer.machine, digits, cut, *pricer.price(cut))
+
+    def _refuse_solved(self) -> None:
         if self.space.solver is not None:
             raise InvalidInput(
                 f"a sweep prices widths that are given, and '{self.space.solver.axis}' is solved "
                 "from the budget: leave fill out and give the space that axis, or use dse match"
             )
-        rng = np.random.default_rng(seed)
-        counts = self._counts(sample, rng)
-        chunks = 0
-        for number, (piece, count) in enumerate(zip(self.pieces, counts, strict=True)):
-            for make_digits in _digits(piece, count, rng):
-                chunks += 1
-                if (chunks - 1) % parts != part:
-                    continue
-                digits = make_digits()
-                rows = Rows(np.arange(len(digits)), self._networks(number, digits))
-                cut = Cut(len(digits), (rows,))
-                for pricer in self.pricing.pricers:
-                    yield Chunk(piece, pricer.machine, digits, cut, *pricer.price(cut))
 
     def _counts(self, sample: int | None, rng: np.random.Generator) -> list[int | None]:
         """Designs to draw from each piece; None for all of it.

@@ -82,11 +82,25 @@ class Frontier:
     end this is the frontier of all designs, whatever the order of the chunks.
     """
 
-    def __init__(self, objectives: Mapping[str, float]) -> None:
-        """Begin with none; `objectives` has 1 for a column that is minimised, -1 for maximised."""
+    def __init__(
+        self, objectives: Mapping[str, float], rivals: npt.NDArray[np.float64] | None = None
+    ) -> None:
+        """Begin with none.
+
+        Args:
+            objectives: column -> 1 where it is minimised, -1 where it is maximised.
+            rivals: `points` of another frontier of the sweep, which this one will join: what they
+                dominate need not be taken up.
+        """
         self.objectives = objectives
-        self._points = np.empty((0, len(objectives)))
-        self._rows: list[Row] = []
+        self._points = np.empty((0, len(objectives))) if rivals is None else rivals
+        self._rows: list[Row | None] = [None] * len(self._points)
+        """None of rivals."""
+
+    @property
+    def points(self) -> npt.NDArray[np.float64]:
+        """Objectives, all minimised, of those that nothing dominates; shape (designs, columns)."""
+        return self._points
 
     def add(self, chunk: Chunk) -> None:
         """Take up the feasible designs of a chunk; those known that it beats are let go.
@@ -96,7 +110,7 @@ class Frontier:
         was known.
         """
         inside = np.flatnonzero(chunk.feasible)
-        if not len(inside):
+        if not len(inside) or not self.objectives:
             return
         points = np.stack(
             [sign * _column(chunk, name)[inside] for name, sign in self.objectives.items()], axis=1
@@ -107,9 +121,16 @@ class Frontier:
         self._rows += [_row(chunk, int(place)) for place in inside[stays]]
 
     def join(self, other: "Frontier") -> None:
-        """Take up the frontier of other designs of the same sweep."""
-        stays = self._keep(other._points)
-        self._rows += [other._rows[place] for place in np.flatnonzero(stays)]
+        """Take up the frontier of other designs of the same sweep; its rivals are known here."""
+        own = [place for place, row in enumerate(other._rows) if row is not None]
+        stays = self._keep(other._points[own])
+        self._rows += [other._rows[own[place]] for place in np.flatnonzero(stays)]
+
+    def without_rivals(self) -> "Frontier":
+        """Those that were taken up here."""
+        found = Frontier(self.objectives)
+        found.join(self)
+        return found
 
     def _keep(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
         """Let go what new points dominate; which of those stay, whose rows are to be appended."""
@@ -130,7 +151,9 @@ class Frontier:
         order = np.lexsort(self._points.T[::-1])
         kept: dict[tuple[float, ...], Row] = {}
         for index in order:
-            kept.setdefault(tuple(self._points[index]), self._rows[index])
+            row = self._rows[index]
+            if row is not None:
+                kept.setdefault(tuple(self._points[index]), row)
         return list(kept.values())
 
 

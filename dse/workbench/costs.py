@@ -19,15 +19,16 @@ from dse.design.point import USUAL, DesignPoint, point_from_node
 from dse.design.published import published
 from dse.design.space import SearchSpace
 from dse.design.space_file import space_from_node
-from dse.errors import InvalidInput
+from dse.errors import InvalidInput, require
 from dse.networks.lowering import lower
 from dse.networks.module_file import is_module_file, read_module_file
 from dse.pareto import pareto_mask
 from dse.pricing.budget import Budget, budget_from_node, in_time
 from dse.pricing.listening import Listening, hop_figures, price_hop
 from dse.pricing.machine import Machine
-from dse.pricing.pricing import Pricing
-from dse.pricing.sweep import Chunk, Sweep
+from dse.pricing.sweep import Chunk
+from dse.pricing.sweep_results import Frontier, SweepJob, make_sweep
+from dse.pricing.sweep_workers import price_units
 from dse.report.priced import load_machine
 from dse.studies.rows import table
 from dse.studies.study import Study, open_study
@@ -157,6 +158,7 @@ def sweep(
     hop_frames: int | None = None,
     sample: int | None = None,
     seed: int = 0,
+    workers: int = 1,
 ) -> "pd.DataFrame":
     """Price a whole space, or a sample of it, without training: a row a design and machine.
 
@@ -175,6 +177,8 @@ def sweep(
         hop_frames: of a stream, the new frames (of 10 ms) that each hop computes.
         sample: so many designs, drawn by `seed`; all where it is None.
         seed: of the sample.
+        workers: processes that price; the table does not depend on it. A script that asks for more
+            than one needs `if __name__ == "__main__":` around what it does, as they import it.
 
     Raises:
         InvalidInput: something is wrong with an argument, or the table would have more than
@@ -185,15 +189,20 @@ def sweep(
     found = space if isinstance(space, SearchSpace) else read_space(space)
     usual, offered = USUAL[found.family.head], _machines(machines)
     listening = None if hop_frames is None else Listening(hop_frames, FRAME_MS)
-    pricing = Pricing(
-        offered,
+    require(workers >= 1, "workers", "at least 1", workers)
+    job = SweepJob(
+        space=found,
+        machines=tuple(offered),
         frames=frames or usual.frames,
         outputs=outputs or usual.outputs,
         budget=_budget(limits or {}, listening),
         rate=rate,
+        sample=sample,
+        seed=seed,
+        objectives={},
         listening=listening,
     )
-    walk = Sweep(found, pricing)
+    walk = make_sweep(job)
     rows = min(sample or walk.size, walk.size) * len(offered)
     if rows > MOST_ROWS:
         raise InvalidInput(
@@ -201,7 +210,8 @@ def sweep(
             "`dse sweep` write them to a Parquet file"
         )
     names = [choice.name for choice in found.choices]
-    frame = pd.concat([_frame(chunk, names) for chunk in walk.run(sample, seed)])
+    units = price_units(job, walk, workers, Frontier({}))
+    frame = pd.concat([_frame(chunk, names) for unit in units for chunk in unit.chunks])
     return frame.reset_index(drop=True)
 
 

@@ -507,3 +507,22 @@ def test_a_sweep_of_before_is_not_replaced_unasked(
     csv_file = out.with_name("out-frontier.csv")
     assert refusal(capsys, space, "--out", out).startswith(f"{csv_file} is there already")
     assert not out.exists() and before
+
+
+def test_files_do_not_depend_on_workers(space: Path) -> None:
+    files = []
+    for workers in (1, 2):
+        swept(space, "--machine", "kws_ternary", "--machine", "kws_int8", "--workers", workers)
+        files.append(
+            [space.with_name(name).read_bytes() for name in ("out.parquet", "out-frontier.csv")]
+        )
+    assert files[0] == files[1]
+
+
+def test_workers_are_of_this_machine(
+    space: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    asked = (space, "--engine", "ray", "--workers", 2, "--out", tmp_path / "new.parquet")
+    assert refusal(capsys, *asked) == (
+        "--workers is for this machine: on Ray, the cluster says how many"
+    )

@@ -58,6 +58,8 @@ def test_a_sweep_is_a_table_of_all_designs() -> None:
         [priced] = dse.price(space.point(axes), row["machine"]).to_dict("records")
         assert priced["latency_us"] == pytest.approx(row["latency_us"], rel=1e-12)
     assert len(dse.sweep(AXES, sample=3)) == 3
+    with pytest.raises(InvalidInput, match="workers must be at least 1, not 0"):
+        dse.sweep(AXES, workers=0)
 
 
 def test_a_stream_has_columns_of_its_own() -> None:
