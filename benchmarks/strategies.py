@@ -41,6 +41,8 @@ from search.samplers import SamplerOfTrial
 from search.suggest import suggest, write_parameters
 
 FOLDER = Path(__file__).parent / "surface"
+SURFACES = {"commands": FOLDER, "digits": FOLDER / "digits", "mixers": FOLDER / "mixers"}
+"""Name -> folder of `space.yaml` and `curves.csv`, which benchmarks/surface.py makes."""
 MARKS = (15, 25, 40, 60)
 """Numbers of trainings at which hypervolumes are compared."""
 
@@ -92,13 +94,24 @@ class Surface:
     costs: dict[Any, tuple[float, ...]] = field(default_factory=dict)
 
 
-def surface(objectives: tuple[str, ...] = ("error", "energy_pj")) -> Surface:
-    """Read the table and price its designs."""
-    spec = read_study(FOLDER / "space.yaml")
+def surface(
+    objectives: tuple[str, ...] = ("error", "energy_pj"),
+    of: str = "commands",
+    table: Path | None = None,
+) -> Surface:
+    """Read a table and price its designs.
+
+    Args:
+        objectives: error, and columns of the cost.
+        of: name of the surface.
+        table: another file than its own.
+    """
+    folder = SURFACES[of]
+    spec = read_study(folder / "space.yaml")
     axes = [choice for choice in spec.space.choices if len(choice.values) > 1]
     fixed = {c.name: c.values[0] for c in spec.space.choices if len(c.values) == 1}
     designs, curves = [], {}
-    with (FOLDER / "curves.csv").open(newline="", encoding="utf-8") as file:
+    with (table or folder / "curves.csv").open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             values: Values = dict(fixed)
             for choice in axes:
@@ -110,8 +123,9 @@ def surface(objectives: tuple[str, ...] = ("error", "energy_pj")) -> Surface:
             designs.append(values)
             names = sorted((n for n in row if n.startswith("error_")), key=lambda n: int(n[6:]))
             curves[identify(values)] = [float(row[name]) for name in names]
+    outputs = spec.task.usual_classes if of != "digits" else 10
     machine = Machine(load_accelerator("kws_ternary"), load_technology("low_leakage_45nm"))
-    sweep = Sweep(spec.space, Pricing((machine,), frames=spec.features.frames, outputs=11))
+    sweep = Sweep(spec.space, Pricing((machine,), frames=spec.features.frames, outputs=outputs))
     pool = Pool(sweep)
     pool._whole = pool.price(designs)  # a table that is not whole yet is the space
     box = {"error": [0.0, 1.0]}

@@ -1,6 +1,7 @@
 """Train every design of a small space, so that search strategies can be compared on real trainings.
 
     OMP_NUM_THREADS=1 .venv/bin/python benchmarks/surface.py --data speech_commands --out curves.csv
+    OMP_NUM_THREADS=1 .venv/bin/python benchmarks/surface.py --of digits --data fsdd --out digits.csv
 
 Writes a line a design: its axes and its validation error after every epoch. Costs are not written:
 who reads the table prices the designs with the cost model of the day. Start it several times with
@@ -20,7 +21,9 @@ from dse.studies.reading import read_study
 from dse.training.devices import set_threads
 from dse.training.run import train
 
-STUDY = Path(__file__).parent / "surface" / "space.yaml"
+FOLDER = Path(__file__).parent / "surface"
+SURFACES = {"commands": FOLDER, "digits": FOLDER / "digits", "mixers": FOLDER / "mixers"}
+"""Name -> folder of `space.yaml` and, once it is made, `curves.csv`."""
 
 
 def columns(axes: list[str], epochs: int) -> list[str]:
@@ -31,13 +34,14 @@ def columns(axes: list[str], epochs: int) -> list[str]:
 def main() -> None:
     """Train what the table lacks."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--of", choices=SURFACES, default="commands", help="the space")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="CSV; lines are added")
     parser.add_argument("--shard", default="1/1", help="which of how many parts to train")
     options = parser.parse_args()
     part, parts = map(int, options.shard.split("/"))
     set_threads(1)
-    spec = read_study(STUDY, data_folder=options.data)
+    spec = read_study(SURFACES[options.of] / "space.yaml", data_folder=options.data)
     features = load_features(spec.data_folder, spec.task, spec.features)
     axes = [choice.name for choice in spec.space.choices if len(choice.values) > 1]
     names = columns(axes, spec.recipe.epochs)

@@ -35,11 +35,12 @@ Three traps, and what is done about them:
   no length scales but those that the same observations give again (`_fit_hyperparameters`).
 """
 
+import functools
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -51,10 +52,11 @@ from dse.columns import MEASURED_COLUMNS
 from dse.design.families.family import Values
 from dse.design.space import SearchSpace
 from dse.pareto import pareto_mask
-from search import surrogate
+from search import common, surrogate, transfer
 from search.candidates import Identity, Pool, PricedDesigns, identify, join
 from search.improvement import Floats, expected_improvement
 from search.suggest import list_distributions, read_parameters, write_parameters
+from search.transfer import Belief, Experience
 
 STARTUP = 4
 """Designs drawn at random before the model is asked; more of them waste trainings (measured with
@@ -70,6 +72,8 @@ OBSERVED_ERROR = "observed_error"
 """User attribute: the error of a training that was stopped early."""
 
 LEAST_COST = 1e-12
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +154,7 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
         *,
         seed: int,
         startup: int = STARTUP,
+        experience: Experience | None = None,
     ) -> None:
         """Make a sampler.
 
@@ -157,14 +162,16 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
             pool: of the study's space, machine and limits.
             aim: of the study.
             seed: of the study.
-            startup: designs drawn at random first.
+            startup: designs drawn at random first, without experience.
+            experience: of earlier tasks, which takes their place.
         """
         self.pool = pool
         self.space: SearchSpace = pool.space
         self.aim = aim
         self.seed = seed
-        self.startup = startup
-        self._hyper: dict[bytes, surrogate.Hyperparameters] = {}
+        self.startup = startup if experience is None else 0
+        self.experience = experience
+        self._fits: dict[tuple[str, bytes], Any] = {}
         """What they were fitted to -> the fit."""
         self._on_record = PricedDesigns([], {})
         self._known: dict[int, tuple[dict[str, Any], Values, Identity]] = {}
@@ -227,7 +234,8 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
         drawn = self.pool.draw(self.seed, number, parents, known.seen)
         if not len(drawn):
             return None
-        if len(known.errors) < 2:  # only failures, and designs in training
+        # Only failures, and designs in training.
+        if len(known.errors) < 2 and self.experience is None:
             return drawn.values[rng.randrange(len(drawn))]
         return drawn.values[int(np.argmax(self._weigh(drawn, known, trained)))]
 
@@ -242,68 +250,95 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
         Volumes are in the study's box: costs from 0 to 1 (`Aim.scale_costs`), errors as they are up
         to `Aim.worst_error`.
         """
-        features = self._make_features(trained, known.fractions)
+        described = self._make_features(drawn, [1.0] * len(drawn))
+        if not len(trained):  # with experience the first proposal is asked of the model, too
+            trained = drawn.take([])
+        features = self._make_features(trained, known.fractions, like=described)
         errors = np.array(known.errors)
-        hyper = self._fit_hyperparameters(features, errors)
-        model = surrogate.fit(features, errors, hyper=hyper)
+        believed = self._fit(features, errors)
         # Errors at a rung teach the model, but are on no frontier: they would not last.
         full = np.array(known.fractions) >= 1
         # Measured errors are noisy, and the lowest of many too good: the frontier is of what the
         # model makes of them.
-        smooth = np.exp(model.predict_mean(self._make_features(trained, [1.0] * len(trained))))
+        at_full_length = self._make_features(trained, [1.0] * len(trained), like=described)
+        smooth = np.exp(believed.predict_mean(at_full_length))
         owners, front_costs = self.aim.list_points(trained)
         # From one entry a design to one a point: one on each machine that suits the design.
         front_errors, front_costs = smooth[owners][full[owners]], front_costs[full[owners]]
         if known.pending:
             pending = self._price(known.pending)
-            described = self._make_features(pending, [1.0] * len(pending))
-            expected = np.exp(model.predict_mean(described))
+            in_training = self._make_features(pending, [1.0] * len(pending))
+            expected = np.exp(believed.predict_mean(in_training))
             # As if told what is expected of them: their neighbours are worth less then.
-            features = np.vstack([features, described])
-            errors = np.append(errors, expected)
-            model = surrogate.fit(features, errors, hyper=hyper)
+            features = np.vstack([features, in_training])
+            believed = believed.extended(features, np.append(errors, expected))
             owners, costs = self.aim.list_points(pending)
             front_errors = np.append(front_errors, expected[owners])
             front_costs = np.vstack([front_costs, costs])
-        mean, deviation = model.predict(self._make_features(drawn, [1.0] * len(drawn)))
         owners, costs = self.aim.list_points(drawn)
-        worst = np.ones(costs.shape[1])
-        improvement = expected_improvement(
-            mean[owners],
-            deviation[owners],
-            costs,
-            front_errors,
-            front_costs,
-            self.aim.worst_error,
-            worst,
-        )
+        improvement = np.zeros(len(owners))
+        for weight, model in believed.models:
+            mean, deviation = model.predict(described)
+            improvement += weight * expected_improvement(
+                mean[owners],
+                deviation[owners],
+                costs,
+                front_errors,
+                front_costs,
+                self.aim.worst_error,
+                np.ones(costs.shape[1]),
+            )
         # A network is worth what it is on the machine that it improves the frontier most on. All
         # its points improve it by at least that, and by less than their sum where they overlap.
         best = np.zeros(len(drawn))
         np.maximum.at(best, owners, improvement)
         return best
 
+    def _fit(self, features: Floats, errors: Floats) -> Belief:
+        """What is believed of errors: by the study's own model, with experience by both models."""
+        if self.experience is None or len(errors) > transfer.MOST_OWN:
+            if self.experience is not None:
+                features = features[:, : -len(common.NAMES)]
+            hyper = self._fit_hyperparameters(features, errors)
+            return Belief(((1.0, functools.partial(surrogate.fit, hyper=hyper)),), features, errors)
+        own = self._remember(
+            features, errors, functools.partial(transfer.fit_own, self.experience), "own"
+        )
+        plain = None
+        if len(errors) >= STARTUP:
+            plain = self._fit_hyperparameters(features[:, : -len(common.NAMES)], errors)
+        return transfer.believe(self.experience, features, errors, own, plain)
+
     def _fit_hyperparameters(
         self, features: Floats, errors: Floats
     ) -> surrogate.Hyperparameters | None:
-        """Length scales, fitted anew only when there are a twentieth more observations.
-
-        They depend on the first so many observations alone, never on an earlier fit: a study that
-        was resumed has made none. None where there are so many that a forest takes over.
-        """
+        """Length scales of the study's own model; None where a forest takes over."""
         if len(errors) > surrogate.MOST_OBSERVATIONS:
             return None
+        return self._remember(features, errors, surrogate.fit_hyperparameters)
+
+    def _remember(
+        self, features: Floats, errors: Floats, fit: Callable[[Floats, Floats], T], kind: str = ""
+    ) -> T:
+        """A fit, made anew only when there are a twentieth more observations.
+
+        It depends on the first so many observations alone, never on an earlier fit: a study that
+        was resumed has made none.
+        """
         count = _choose_fitting_count(len(errors))
         # Known by what they were fitted to, not by how much: a design that went on to its next rung
         # has another error since, and a study that is resumed then must find the same.
-        key = features[:count].tobytes() + errors[:count].tobytes()
-        if key not in self._hyper:
-            if len(self._hyper) >= REMEMBERED:
-                self._hyper.pop(next(iter(self._hyper)))
-            self._hyper[key] = surrogate.fit_hyperparameters(features[:count], errors[:count])
-        return self._hyper[key]
+        key = kind, features[:count].tobytes() + errors[:count].tobytes()
+        if key not in self._fits:
+            if len(self._fits) >= REMEMBERED:
+                self._fits.pop(next(iter(self._fits)))
+            self._fits[key] = fit(features[:count], errors[:count])
+        found: T = self._fits[key]
+        return found
 
-    def _make_features(self, designs: PricedDesigns, fractions: Sequence[float]) -> Floats:
+    def _make_features(
+        self, designs: PricedDesigns, fractions: Sequence[float], like: Floats | None = None
+    ) -> Floats:
         """What the model sees of designs, shape (n, f + 1); the last column is how long they train.
 
         1 is a full training, 0 a thousandth of one, logarithmic in between: a tenth of the epochs
@@ -313,9 +348,15 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
         Args:
             designs: priced; costs are among their features.
             fractions: of a full training's epochs, one a design.
+            like: features of others, by which the shape is known where there are no designs.
         """
+        if like is not None and not len(designs):
+            return like[:0]
         length = 1 + np.log(np.maximum(fractions, 1e-3)) / math.log(1000)
-        return np.hstack([self.pool.make_features(designs), length[:, None]])
+        own = [self.pool.make_features(designs), length[:, None]]
+        if self.experience is not None:
+            own.append(common.describe(self.pool.sweep, designs.values, designs.columns))
+        return np.hstack(own)
 
     def _price(self, designs: Sequence[Values]) -> PricedDesigns:
         """Costs of designs that were trained; feasible once, and on record."""

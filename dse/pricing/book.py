@@ -103,6 +103,11 @@ class DesignBook:
         self._steps: dict[tuple[int, int], int] = {}
         """(part, set of channels that are live before it) -> set of those that are behind it."""
 
+    @property
+    def blocks(self) -> Sequence[tuple[Block | None, int, int]]:
+        """Of each part: its block (None of a head), the channels that it reads, and its seed."""
+        return self._blocks
+
     def number(
         self,
         content: Block | Head,
