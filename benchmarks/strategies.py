@@ -1,16 +1,18 @@
 """Compare search strategies on a table of real trainings: hypervolume against trainings and epochs.
 
     OMP_NUM_THREADS=1 .venv/bin/python benchmarks/search.py --seeds 10 --out search.json
+    ... benchmarks/search.py --of digits --first-seed 100 --strategies tpe known_cost
 
-The table (benchmarks/surface/curves.csv, made by benchmarks/surface.py) has the validation error
-of every design of a small space after every epoch. A strategy asks for designs; "training" one is
-a look into the table, costs are the cost model's. All strategies play by the rules of `dse search`:
-designs over the limits are not trained, a repeated design costs nothing and is followed by a random
-one. docs/how-to/search.md has results.
+A table (benchmarks/surface/curves.csv or one of the folders there, made by benchmarks/surface.py)
+has the validation error of every design of a small space after every epoch. A strategy asks for
+designs; "training" one is a look into the table, costs are the cost model's. All strategies play by
+the rules of `dse search`: designs over the limits are not trained, a repeated design costs nothing
+and is followed by a random one. docs/how-to/search.md has results.
 """
 
 import argparse
 import csv
+import functools
 import json
 import math
 import random
@@ -39,11 +41,12 @@ from search.candidates import Pool, identify
 from search.known_cost import EPOCHS_FRACTION, OBSERVED_ERROR, Aim, KnownCostSampler
 from search.samplers import SamplerOfTrial
 from search.suggest import suggest, write_parameters
+from search.transfer import Experience, Hyper, fit_hyper
 
 FOLDER = Path(__file__).parent / "surface"
 SURFACES = {"commands": FOLDER, "digits": FOLDER / "digits", "mixers": FOLDER / "mixers"}
 """Name -> folder of `space.yaml` and `curves.csv`, which benchmarks/surface.py makes."""
-MARKS = (15, 25, 40, 60)
+MARKS = (5, 10, 15, 25, 40, 60)
 """Numbers of trainings at which hypervolumes are compared."""
 
 Make = Callable[[int], Any]
@@ -58,6 +61,8 @@ class Surface:
     space: SearchSpace
     pool: Pool
     aim: Aim
+    name: str
+    """Of the table."""
     curves: dict[Any, list[float]]
     """Design -> validation error after each epoch."""
 
@@ -82,7 +87,7 @@ class Surface:
         """Error and scaled costs -> hypervolume."""
         return hypervolume(np.array(points), np.ones(len(points[0]))) if points else 0.0
 
-    @property
+    @functools.cached_property
     def whole(self) -> float:
         """Hypervolume of all designs of the table."""
         return self.volume([self.point(key, self.epochs) for key in self.curves])
@@ -139,7 +144,7 @@ def surface(
         for values, row in zip(pool._whole.values, scaled.tolist(), strict=True)
     }
     curves = {key: curve for key, curve in curves.items() if key in costs}
-    return Surface(spec.space, pool, aim, curves, costs)
+    return Surface(spec.space, pool, aim, of, curves, costs)
 
 
 def play(
@@ -205,12 +210,25 @@ def strategies(found: Surface) -> dict[str, Strategy]:
         sampler = KnownCostSampler(found.pool, found.aim, seed=seed)
         return lambda number: sampler
 
+    def transferred(seed: int) -> Make:
+        # A small space is looked at as a whole, and nothing is drawn at random: so that seeds tell
+        # anything, each learns from other four fifths of the rows of the other tables.
+        from prior import read_tasks  # which reads tables by this file
+
+        tasks = read_tasks([found.name], seed, share=0.8)
+        hyper = _shared_hyper(found.name)
+        sampler = KnownCostSampler(
+            found.pool, found.aim, seed=seed, experience=Experience(tasks, hyper)
+        )
+        return lambda number: sampler
+
     third, ninth = Rungs(first=found.epochs // 3), Rungs(first=found.epochs // 9)
     return {
         "random": (stock("random"), None),
         "tpe": (stock("tpe"), None),
         "nsga2": (stock("nsga2"), None),
         "known_cost": (known, None),
+        "known_cost, transfer": (transferred, None),
         "random, rungs 6": (stock("random"), third),
         "tpe, rungs 6": (stock("tpe"), third),
         "known_cost, rungs 6": (known, third),
@@ -218,25 +236,31 @@ def strategies(found: Surface) -> dict[str, Strategy]:
     }
 
 
-def compare(found: Surface, names: list[str], seeds: int) -> dict[str, Any]:
+@functools.cache
+def _shared_hyper(without: str) -> Hyper:
+    """Fitted to all tables but the one that is searched."""
+    from prior import read_tasks
+
+    return fit_hyper(read_tasks([without]))
+
+
+def compare(found: Surface, names: list[str], seeds: range) -> dict[str, Any]:
     """All strategies with all seeds; prints a table of medians and quartiles."""
     known = strategies(found)
     tracks = {}
     print(f"share of the hypervolume of all {len(found.curves)} designs, median (quartiles)")
-    print("epochs as of so many full trainings  " + "".join(f"{mark:>22}" for mark in MARKS))
+    print("epochs as of so many full trainings  " + "".join(f"{mark:>21}" for mark in MARKS))
     for name in names or known:
         make, rungs = known[name]
         begun = time.process_time()
-        tracks[name] = [
-            play(found, make(seed), MARKS[-1] * found.epochs, rungs) for seed in range(seeds)
-        ]
+        tracks[name] = [play(found, make(seed), MARKS[-1] * found.epochs, rungs) for seed in seeds]
         cells = []
         for mark in MARKS:
             shares = [at(track, 0, mark * found.epochs) for track in tracks[name]]
             low, middle, high = np.percentile(shares, (25, 50, 75))
             cells.append(f"{middle:.4f} ({low:.3f}-{high:.3f})")
         cpu = (time.process_time() - begun) / sum(len(track) for track in tracks[name])
-        print(f"{name:36s} " + "".join(f"{cell:>22}" for cell in cells) + f"  {cpu:.3f} s an ask")
+        print(f"{name:36s} " + "".join(f"{cell:>21}" for cell in cells) + f"  {cpu:.3f} s an ask")
     medians = {
         name: {
             mark: statistics.median(at(t, 0, mark * found.epochs) for t in runs) for mark in MARKS
@@ -252,7 +276,12 @@ def compare(found: Surface, names: list[str], seeds: int) -> dict[str, Any]:
                 for run in runs
             ]
             print(f"{name:36s} {statistics.median(needed):6.1f}")
-    return {"designs": len(found.curves), "seeds": seeds, "medians": medians, "tracks": tracks}
+    return {
+        "designs": len(found.curves),
+        "seeds": list(seeds),
+        "medians": medians,
+        "tracks": tracks,
+    }
 
 
 def overhead(found: Surface) -> dict[int, float]:
@@ -301,15 +330,26 @@ prologue_stride: [1, 2]
 def main() -> None:
     """Compare, time, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument(
+        "--of",
+        choices=[name for name in SURFACES if (SURFACES[name] / "curves.csv").exists()],
+        default="commands",
+        help="which table",
+    )
+    parser.add_argument("--objectives", nargs="+", default=["energy_pj"], help="beside the error")
+    parser.add_argument("--seeds", type=int, default=10, help="how many")
+    parser.add_argument("--first-seed", type=int, default=0, help="of the strategies")
+    parser.add_argument("--no-overhead", action="store_true", help="time no proposals")
     parser.add_argument("--strategies", nargs="*", default=[], help="by name; all where none is")
     parser.add_argument("--out", type=Path, help="JSON file")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    found = surface()
-    results = compare(found, options.strategies, options.seeds)
-    print()
-    results["overhead_s"] = overhead(found)
+    found = surface(("error", *options.objectives), options.of)
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
+    results = compare(found, options.strategies, seeds)
+    if not options.no_overhead:
+        print()
+        results["overhead_s"] = overhead(found)
     if options.out is not None:
         options.out.write_text(json.dumps(results) + "\n", encoding="utf-8")
 

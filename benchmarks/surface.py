@@ -1,7 +1,7 @@
 """Train every design of a small space, so that search strategies can be compared on real trainings.
 
     OMP_NUM_THREADS=1 .venv/bin/python benchmarks/surface.py --data speech_commands --out curves.csv
-    OMP_NUM_THREADS=1 .venv/bin/python benchmarks/surface.py --of digits --data fsdd --out digits.csv
+    ... benchmarks/surface.py --of digits --data fsdd --out benchmarks/surface/digits/curves.csv
 
 Writes a line a design: its axes and its validation error after every epoch. Costs are not written:
 who reads the table prices the designs with the cost model of the day. Start it several times with

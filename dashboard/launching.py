@@ -203,6 +203,11 @@ def check_paths(node: Mapping[str, Any], root: Path, data: Sequence[Path]) -> No
     for each in earlier if isinstance(earlier, list) else [earlier]:
         if (root / str(each)).resolve().parent != root.resolve():
             raise InvalidStudy(f"warm_start leads out of the folder of studies: {each}")
+    prior = node.get("prior")
+    if prior not in (None, "none", "shipped") and (
+        (root / str(prior)).resolve().parent != root.resolve()
+    ):
+        raise InvalidStudy(f"prior leads out of the folder of studies: {prior}")
 
 
 def beside(root: Path, name: object) -> Path:

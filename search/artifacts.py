@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 from dse.errors import InvalidInput, InvalidStudy
 from dse.files import check_name, inside, replacing
-from dse.studies.folder import DESIGNS, GIVEN, RESOLVED, design_folder
+from dse.studies.folder import DESIGNS, EXPERIENCE, GIVEN, RESOLVED, design_folder
 from dse.studies.rows import FILE_NAME as ROWS
 from dse.training.history import FILE_NAME as HISTORY
 from dse.training.history import EpochRecord, history_from_text
@@ -255,7 +255,7 @@ class Mirror:
                 f"{self.folder} and {self.artifacts.url} hold different rows: move the folder "
                 "away, or name another --out"
             )
-        for name in (GIVEN, RESOLVED, ROWS, DATABASE):
+        for name in (GIVEN, RESOLVED, EXPERIENCE, ROWS, DATABASE):
             if self.artifacts.read(name) is not None:
                 self._drop_log(name)
                 self.artifacts.pull_file(name, self.folder / name)
@@ -273,7 +273,7 @@ class Mirror:
 
     def keep(self) -> None:
         """Put there what is new."""
-        for name in (GIVEN, RESOLVED, ROWS):
+        for name in (GIVEN, RESOLVED, EXPERIENCE, ROWS):
             if (self.folder / name).exists():
                 self.artifacts.push_file(name, self.folder / name)
         if not (self.folder / DATABASE).exists():

@@ -49,45 +49,46 @@ WIDEST_FIELD = 16.0
 """Inputs that one answer may see, and still be told apart from one that sees more."""
 
 
-def describe(sweep: Sweep, designs: Sequence[Values], columns: Mapping[str, Floats]) -> Floats:
-    """The common features of designs, shape (n, len(NAMES)); NaN of one that cannot be built.
+class Describer:
+    """Describes designs of one space.
 
-    Counts are of columns that do not depend on the machine; the rest of the parts that designs
-    share (`dse.pricing.book`), so that a thousand designs take milliseconds.
-
-    Args:
-        sweep: of their space.
-        designs: assignments of the space.
-        columns: their costs, each of shape (n,).
+    All but the counts is of the parts that designs share (`dse.pricing.book`), each looked at once:
+    a thousand designs then take milliseconds.
     """
-    frames = sweep.book.frames
-    found = np.full((len(designs), len(NAMES)), np.nan)
-    parts = _Parts(sweep)
-    for places, networks in sweep.cut(designs).groups:
-        built = (networks >= 0).all(axis=1)
-        if built.any():
-            found[places[built], 3:] = parts.describe(networks[built], frames)
-    found[:, 0] = np.log2(np.maximum(columns["trained_parameters"], 1.0))
-    found[:, 1] = np.log2(np.maximum(columns["additions"] / frames, 1.0))
-    dense = np.maximum(columns["dense_additions"], 1.0)
-    found[:, 2] = np.log2(dense / np.maximum(columns["additions"], 1.0))
-    found[np.isnan(found).any(axis=1)] = np.nan
-    return found
-
-
-class _Parts:
-    """What each part of a sweep's book gives to the features of the networks that have it."""
 
     def __init__(self, sweep: Sweep) -> None:
-        rows = [_count(*part) for part in sweep.book.blocks]
-        self.table = np.array(rows, dtype=float).reshape(len(rows), 7)
+        """Of the space of a sweep, priced at its frames."""
+        self.sweep = sweep
+        self._parts: list[tuple[float, ...]] = []
 
-    def describe(self, networks: Numbers, frames: int) -> Floats:
+    def describe(self, designs: Sequence[Values], columns: Mapping[str, Floats]) -> Floats:
+        """Their common features, shape (n, len(NAMES)); NaN of a design that cannot be built.
+
+        Args:
+            designs: assignments of the space.
+            columns: their costs, each of shape (n,); those that are read depend on no machine.
+        """
+        frames = self.sweep.book.frames
+        found = np.full((len(designs), len(NAMES)), np.nan)
+        for places, networks in self.sweep.cut(designs).groups:
+            built = (networks >= 0).all(axis=1)
+            if built.any():
+                found[places[built], 3:] = self._of_parts(networks[built], frames)
+        additions = np.maximum(columns["additions"], 1.0)
+        found[:, 0] = np.log2(np.maximum(columns["trained_parameters"], 1.0))
+        found[:, 1] = np.log2(np.maximum(additions / frames, 1.0))
+        found[:, 2] = np.log2(np.maximum(columns["dense_additions"], 1.0) / additions)
+        found[np.isnan(found).any(axis=1)] = np.nan
+        return found
+
+    def _of_parts(self, networks: Numbers, frames: int) -> Floats:
         """`NAMES` from `frozen` on, shape (n, 6), of networks as rows of part numbers."""
-        entries, frozen, depth, width, span, stride, skip = np.moveaxis(self.table[networks], 2, 0)
+        new = self.sweep.book.blocks[len(self._parts) :]
+        self._parts += [_count(*part) for part in new]
+        table = np.array(self._parts)
+        entries, frozen, depth, width, span, stride, skip = np.moveaxis(table[networks], 2, 0)
         strides = np.cumprod(stride, axis=1)
-        before = strides / stride
-        field = 1 + (span * before).sum(axis=1)
+        field = 1 + (span * strides / stride).sum(axis=1)
         blocks = (depth > 0).sum(axis=1)
         return np.column_stack(
             [
@@ -110,14 +111,17 @@ def _count(block: Block | None, in_channels: int, seed: int) -> tuple[float, ...
     if block is None:  # a head
         return (0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0)
     taps = 1 if block.mixes else block.kernel_size * block.kernel_bins
-    places = [main_place(block, at, in_channels if at == 0 else block.out_channels, seed)
-              for at in range(block.repeats)]
+    places = [
+        main_place(block, at, in_channels if at == 0 else block.out_channels, seed)
+        for at in range(block.repeats)
+    ]
     sizes = [taps * place.in_channels * place.out_channels // place.groups for place in places]
     if block.skip is not None:
         places.append(skip_place(block, block.skip, in_channels, seed))
         sizes.append(in_channels * block.out_channels if block.skip.kind != "identity" else 0)
     frozen = sum(
-        size * (1.0 if place.mixer.kind == "frozen_dense" else place.generated_rows / place.out_channels)
+        size
+        * (1.0 if place.mixer.kind == "frozen_dense" else place.generated_rows / place.out_channels)
         for place, size in zip(places, sizes, strict=True)
     )
     reach = (block.kernel_size - 1) * block.dilation

@@ -56,7 +56,7 @@ from search import common, surrogate, transfer
 from search.candidates import Identity, Pool, PricedDesigns, identify, join
 from search.improvement import Floats, expected_improvement
 from search.suggest import list_distributions, read_parameters, write_parameters
-from search.transfer import Belief, Experience
+from search.transfer import Experience
 
 STARTUP = 4
 """Designs drawn at random before the model is asked; more of them waste trainings (measured with
@@ -171,7 +171,8 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
         self.seed = seed
         self.startup = startup if experience is None else 0
         self.experience = experience
-        self._fits: dict[tuple[str, bytes], Any] = {}
+        self._describer = common.Describer(pool.sweep)
+        self._fits: dict[bytes, Any] = {}
         """What they were fitted to -> the fit."""
         self._on_record = PricedDesigns([], {})
         self._known: dict[int, tuple[dict[str, Any], Values, Identity]] = {}
@@ -255,59 +256,52 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
             trained = drawn.take([])
         features = self._make_features(trained, known.fractions, like=described)
         errors = np.array(known.errors)
-        believed = self._fit(features, errors)
+        fit = self._choose_fit(features, errors)
+        model = fit(features, errors)
         # Errors at a rung teach the model, but are on no frontier: they would not last.
         full = np.array(known.fractions) >= 1
         # Measured errors are noisy, and the lowest of many too good: the frontier is of what the
         # model makes of them.
         at_full_length = self._make_features(trained, [1.0] * len(trained), like=described)
-        smooth = np.exp(believed.predict_mean(at_full_length))
+        smooth = np.exp(model.predict_mean(at_full_length))
         owners, front_costs = self.aim.list_points(trained)
         # From one entry a design to one a point: one on each machine that suits the design.
         front_errors, front_costs = smooth[owners][full[owners]], front_costs[full[owners]]
         if known.pending:
             pending = self._price(known.pending)
             in_training = self._make_features(pending, [1.0] * len(pending))
-            expected = np.exp(believed.predict_mean(in_training))
+            expected = np.exp(model.predict_mean(in_training))
             # As if told what is expected of them: their neighbours are worth less then.
             features = np.vstack([features, in_training])
-            believed = believed.extended(features, np.append(errors, expected))
+            model = fit(features, np.append(errors, expected))
             owners, costs = self.aim.list_points(pending)
             front_errors = np.append(front_errors, expected[owners])
             front_costs = np.vstack([front_costs, costs])
+        mean, deviation = model.predict(described)
         owners, costs = self.aim.list_points(drawn)
-        improvement = np.zeros(len(owners))
-        for weight, model in believed.models:
-            mean, deviation = model.predict(described)
-            improvement += weight * expected_improvement(
-                mean[owners],
-                deviation[owners],
-                costs,
-                front_errors,
-                front_costs,
-                self.aim.worst_error,
-                np.ones(costs.shape[1]),
-            )
+        improvement = expected_improvement(
+            mean[owners],
+            deviation[owners],
+            costs,
+            front_errors,
+            front_costs,
+            self.aim.worst_error,
+            np.ones(costs.shape[1]),
+        )
         # A network is worth what it is on the machine that it improves the frontier most on. All
         # its points improve it by at least that, and by less than their sum where they overlap.
         best = np.zeros(len(drawn))
         np.maximum.at(best, owners, improvement)
         return best
 
-    def _fit(self, features: Floats, errors: Floats) -> Belief:
-        """What is believed of errors: by the study's own model, with experience by both models."""
+    def _choose_fit(self, features: Floats, errors: Floats) -> Callable[..., surrogate.Surrogate]:
+        """What fits a model to rows, with hyperparameters that follow from these."""
         if self.experience is None or len(errors) > transfer.MOST_OWN:
-            if self.experience is not None:
-                features = features[:, : -len(common.NAMES)]
-            hyper = self._fit_hyperparameters(features, errors)
-            return Belief(((1.0, functools.partial(surrogate.fit, hyper=hyper)),), features, errors)
-        own = self._remember(
-            features, errors, functools.partial(transfer.fit_own, self.experience), "own"
-        )
-        plain = None
-        if len(errors) >= STARTUP:
-            plain = self._fit_hyperparameters(features[:, : -len(common.NAMES)], errors)
-        return transfer.believe(self.experience, features, errors, own, plain)
+            return functools.partial(
+                surrogate.fit, hyper=self._fit_hyperparameters(features, errors)
+            )
+        own = self._remember(features, errors, functools.partial(transfer.fit_own, self.experience))
+        return functools.partial(transfer.Transferred, self.experience, own=own)
 
     def _fit_hyperparameters(
         self, features: Floats, errors: Floats
@@ -317,9 +311,7 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
             return None
         return self._remember(features, errors, surrogate.fit_hyperparameters)
 
-    def _remember(
-        self, features: Floats, errors: Floats, fit: Callable[[Floats, Floats], T], kind: str = ""
-    ) -> T:
+    def _remember(self, features: Floats, errors: Floats, fit: Callable[[Floats, Floats], T]) -> T:
         """A fit, made anew only when there are a twentieth more observations.
 
         It depends on the first so many observations alone, never on an earlier fit: a study that
@@ -328,7 +320,7 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
         count = _choose_fitting_count(len(errors))
         # Known by what they were fitted to, not by how much: a design that went on to its next rung
         # has another error since, and a study that is resumed then must find the same.
-        key = kind, features[:count].tobytes() + errors[:count].tobytes()
+        key = features[:count].tobytes() + errors[:count].tobytes()
         if key not in self._fits:
             if len(self._fits) >= REMEMBERED:
                 self._fits.pop(next(iter(self._fits)))
@@ -355,7 +347,7 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
         length = 1 + np.log(np.maximum(fractions, 1e-3)) / math.log(1000)
         own = [self.pool.make_features(designs), length[:, None]]
         if self.experience is not None:
-            own.append(common.describe(self.pool.sweep, designs.values, designs.columns))
+            own.append(self._describer.describe(designs.values, designs.columns))
         return np.hstack(own)
 
     def _price(self, designs: Sequence[Values]) -> PricedDesigns:

@@ -76,6 +76,7 @@ from dse.studies.study import open_study
 from dse.training.job import Training
 from search import records
 from search.controls import Controls
+from search.experience import read_experience
 from search.reuse import Earlier
 from search.samplers import Samplers
 from search.state import Outcome, Progress, State
@@ -150,7 +151,7 @@ class Loop:
         self.study, self.keep, self.check = study, keep, check
         self.found = open_study(folder)
         self.box = self.found.begun.box
-        self.samplers = Samplers(spec, sweep, self.box)
+        self.samplers = Samplers(spec, sweep, self.box, read_experience(folder))
         self.ladder = None if spec.rungs is None else Ladder.empty(spec.rungs, self.epochs)
         self.effort = spec.effort
         self.earlier = Earlier(spec, training)

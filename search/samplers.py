@@ -22,12 +22,19 @@ from dse.pricing.sweep import Sweep
 from dse.studies.spec import StudySpec
 from search.candidates import Pool
 from search.known_cost import Aim, KnownCostSampler
+from search.transfer import Experience
 
 
 class Samplers:
     """The sampler of each trial of a study."""
 
-    def __init__(self, spec: StudySpec, sweep: Sweep, box: Mapping[str, Sequence[float]]) -> None:
+    def __init__(
+        self,
+        spec: StudySpec,
+        sweep: Sweep,
+        box: Mapping[str, Sequence[float]],
+        experience: Experience | None = None,
+    ) -> None:
         self.name, self.seed = spec.sampler, spec.seed
         self.known_cost: KnownCostSampler | None = None
         if spec.sampler == "known_cost":
@@ -36,7 +43,7 @@ class Samplers:
             )
             aim = Aim(spec.objectives, spec.measured, box, most)
             pool = Pool(sweep, aim.costs)
-            self.known_cost = KnownCostSampler(pool, aim, seed=spec.seed)
+            self.known_cost = KnownCostSampler(pool, aim, seed=spec.seed, experience=experience)
 
     def choose(
         self, number: int, *, at_random: bool = False, decided: bool = False

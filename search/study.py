@@ -23,7 +23,9 @@ from dse.studies.rows import read_all_rows
 from dse.studies.spec import StudySpec
 from dse.studies.unchanged import check_unchanged
 from dse.training.job import Training
+from search.experience import prepare
 from search.loop import Loop
+from search.reuse import earlier_studies
 from search.state import Outcome, Progress
 from search.storage import Held, locked, opened
 from search.survey import Survey, measure_box, survey
@@ -107,6 +109,8 @@ def run_study(
             mirror.fetch()
             _check_folder(spec, folder)
         _write_record(spec, given, folder, features, found, workers)
+        earlier, left_out = earlier_studies(spec.warm_start)
+        progress.data([*left_out, *prepare(spec, folder, earlier)])
         if mirror is not None:
             mirror.fetch_designs(_trained_keys(folder))
         training = make_training(spec, features, folder / DESIGNS)

@@ -27,7 +27,6 @@ scikit-learn's; the prediction is written here, because scikit-learn's deviation
 it.
 """
 
-import math
 import warnings
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -75,7 +74,7 @@ def fit(features: Floats, errors: Floats, *, hyper: Hyperparameters | None = Non
     target = np.log(np.maximum(errors, LEAST_ERROR))
     if len(errors) > MOST_OBSERVATIONS:
         return _Forest(features, target)
-    return Process(features, target, hyper or fit_hyperparameters(features, errors))
+    return _Process(features, target, hyper or fit_hyperparameters(features, errors))
 
 
 def fit_hyperparameters(features: Floats, errors: Floats) -> Hyperparameters:
@@ -88,20 +87,11 @@ def fit_hyperparameters(features: Floats, errors: Floats) -> Hyperparameters:
         features: shape (n, f), each column from about 0 to 1.
         errors: shape (n,).
     """
-    return Hyperparameters(fit_kernel(features, np.log(np.maximum(errors, LEAST_ERROR))))
-
-
-def fit_kernel(features: Floats, target: Floats) -> Any:
-    """The kernel of most likelihood of any target, in units of its variance.
-
-    Args:
-        features: shape (n, f), each column from about 0 to 1.
-        target: shape (n,).
-    """
     from sklearn.exceptions import ConvergenceWarning  # slow to load: seconds
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
+    target = np.log(np.maximum(errors, LEAST_ERROR))
     if len(target) > FITTED_OBSERVATIONS:
         chosen = np.linspace(0, len(target) - 1, FITTED_OBSERVATIONS).astype(int)
         features, target = features[chosen], target[chosen]
@@ -115,10 +105,10 @@ def fit_kernel(features: Floats, target: Floats) -> Any:
         warnings.simplefilter("ignore", ConvergenceWarning)  # a scale at its bound: it is unused
         model = GaussianProcessRegressor(kernel, n_restarts_optimizer=0, random_state=0)
         model.fit(features, scaled)
-    return model.kernel_
+    return Hyperparameters(model.kernel_)
 
 
-class Process:
+class _Process:
     """Gaussian process with a given kernel."""
 
     def __init__(self, features: Floats, target: Floats, hyper: Hyperparameters) -> None:
@@ -148,27 +138,6 @@ class Process:
             self.smooth(features, self.features) @ self.weights
         )
         return mean
-
-    def left_out(self) -> float:
-        """How well each observation is told by the others: see `log_density_left_out`."""
-        count = len(self.weights)
-        return log_density_left_out(self.factor, self.weights) - count * float(np.log(self.scale))
-
-
-def log_density_left_out(factor: Any, weights: Floats) -> float:
-    """Sum of the log densities of all observations, each predicted from all others, noise included.
-
-    With K the covariance with noise and w = K^-1 y, the others predict y_i with a variance of
-    1 / (K^-1)_ii, and are off by w_i / (K^-1)_ii (Rasmussen and Williams, Gaussian Processes for
-    Machine Learning, 2006, equations 5.10 to 5.12).
-
-    Args:
-        factor: Cholesky factor of K, as `scipy.linalg.cho_factor` gives it.
-        weights: w, shape (n,).
-    """
-    inverse = np.diag(cho_solve(factor, np.eye(len(weights))))
-    densities = 0.5 * np.log(inverse) - 0.5 * weights**2 / inverse - 0.5 * math.log(2 * math.pi)
-    return float(densities.sum())
 
 
 class _Forest:

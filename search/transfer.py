@@ -21,31 +21,33 @@ own rows gives predictions. Before the first training they are those of the earl
 doubt about the level; each own training takes weight from them, by the ratio of variances: with
 many, h alone would do, and a prior that is wrong costs some trainings and not the study.
 
-Trainings of small tasks are noisy: of n clips, an error e is told with a variance of e (1 - e) / n,
-which of ln e is (1 - e) / (e n). So the noise of a row is not the same for all: it is the model's
-times (1 - e) / e of what the prior expects there, not of what was measured, or lucky trainings would
-be believed least and unlucky ones most.
+Low errors are noisier than high ones: of n clips, an error e is told with a variance of
+e (1 - e) / n, which of ln e is (1 - e) / (e n). So the noise of an own row is the model's times
+(1 - e) / e, over its mean, with the e that the prior expects there: with what was measured, lucky
+trainings would be believed less than unlucky ones of the same design.
 """
 
-import functools
-import json
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
-from search.common import FEATURE_SET, NAMES
+from search.common import NAMES
 from search.improvement import Floats
-from search import surrogate
-from search.surrogate import LEAST_ERROR, Surrogate, fit_kernel
+from search.surrogate import LEAST_ERROR
 
 SCALES = np.array([4.0, 4.0, 2.0, 1.0, 2.0, 2.0, 3.0, 3.0, 1.0])
 """What each feature is divided by, so that usual spaces have a range of about 1."""
+
+MIDDLE = np.array([3.5, 3.2, 0.25, 0.3, 1.2, 2.7, 0.3, 0.6, 0.4])
+"""A usual network, in units of `SCALES`: where trends have no effect."""
+
+TREND = 0.3
+"""Deviation of the slope of ln e along a feature, in units of `SCALES`."""
 
 LEVEL = 0.7
 """Deviation of the level of a task, of ln e: half of all tasks err between 0.6 and 1.6 times as
@@ -101,9 +103,9 @@ class Experience:
         return features, factor, cho_solve(factor, logs - mean), mean
 
     def prior(self, features: Floats) -> tuple[Floats, Floats]:
-        """m of designs of a new task, shape (n,), and what explains their covariance, (rows, n)."""
+        """M of designs of a new task, shape (n,), and what explains their covariance, (rows, n)."""
         rows, factor, weights, mean = self._fitted
-        between = self.hyper.variance * matern(rows, features / SCALES, self.hyper.lengths)
+        between = kernel(rows, features / SCALES, self.hyper)
         if not len(features):
             return np.zeros(0), between
         explained = solve_triangular(factor[0], between, lower=True, check_finite=False)
@@ -111,11 +113,17 @@ class Experience:
 
     def shared(self, one: Floats, other: Floats) -> Floats:
         """Covariance of g before any task is known."""
-        return self.hyper.variance * matern(one / SCALES, other / SCALES, self.hyper.lengths)
+        return kernel(one / SCALES, other / SCALES, self.hyper)
+
+    def shared_variance(self, features: Floats) -> Floats:
+        """Its diagonal, shape (n,)."""
+        centred = features / SCALES - MIDDLE
+        variance: Floats = self.hyper.variance + TREND**2 * (centred**2).sum(axis=1)
+        return variance
 
 
 def stack(tasks: Sequence[Task]) -> tuple[Floats, Floats]:
-    """ln e of all rows of all tasks, and the number of the task of each."""
+    """Ln e of all rows of all tasks, and the number of the task of each."""
     logs = np.log(np.maximum(np.concatenate([task.errors for task in tasks]), LEAST_ERROR))
     return logs, np.repeat(np.arange(len(tasks)), [len(task.errors) for task in tasks])
 
@@ -123,10 +131,21 @@ def stack(tasks: Sequence[Task]) -> tuple[Floats, Floats]:
 def covariance(features: Floats, owner: Floats, hyper: Hyper) -> Floats:
     """Of ln e of rows of earlier tasks, shape (n, n)."""
     same = owner[:, None] == owner[None, :]
-    found = hyper.variance * matern(features, features, hyper.lengths)
+    found = kernel(features, features, hyper)
     found *= 1 + hyper.own_share * same
     found += LEVEL**2 * same
     found[np.diag_indices_from(found)] += hyper.noise + 1e-8
+    return found
+
+
+def kernel(one: Floats, other: Floats, hyper: Hyper) -> Floats:
+    """Covariance of g of each pair, shape (n, k): Matern 5/2, and a trend along each feature.
+
+    Beyond the networks that were trained a Matern process goes back to its mean, and takes one of
+    twice the size for a middling one. A trend goes on.
+    """
+    trend = TREND**2 * (one - MIDDLE) @ (other - MIDDLE).T
+    found: Floats = hyper.variance * matern(one, other, hyper.lengths) + trend
     return found
 
 
@@ -137,6 +156,11 @@ def matern(one: Floats, other: Floats, lengths: Sequence[float]) -> Floats:
     r = np.sqrt(5 * np.maximum(square, 0.0))
     found: Floats = (1 + r + r**2 / 3) * np.exp(-r)
     return found
+
+
+USUAL_LENGTH = math.log(2.0)
+"""Mean of a length scale's logarithm before anything is fitted, with a deviation of 1: that of a
+feature which is the same in all rows of the tables stays there."""
 
 
 def fit_hyper(tasks: Sequence[Task]) -> Hyper:
@@ -158,11 +182,13 @@ def fit_hyper(tasks: Sequence[Task]) -> Hyper:
         except np.linalg.LinAlgError:
             return 1e9
         return float(
-            0.5 * target @ cho_solve(factor, target) + np.log(np.diag(factor[0])).sum()
-        ) + 0.05*float((x[3:]**2).sum())
+            0.5 * target @ cho_solve(factor, target)
+            + np.log(np.diag(factor[0])).sum()
+            + 0.5 * ((x[3:] - USUAL_LENGTH) ** 2).sum()
+        )
 
-    start = np.log([0.1, 0.5, 0.01, *[1.0] * len(NAMES)])
-    bounds = [(-5, 1), (-4, 1.5), (-9, -2)] + [(-1.5, 3)] * len(NAMES)
+    start = np.array([math.log(0.05), math.log(0.5), math.log(0.01), *[USUAL_LENGTH] * len(NAMES)])
+    bounds = [(-7, 1), (-4, 1), (-9, -2)] + [(-1, 3)] * len(NAMES)
     best = minimize(loss, start, method="L-BFGS-B", bounds=bounds, options={"maxiter": 40})
     return unpack(best.x)
 
@@ -187,51 +213,76 @@ class Transferred:
         self, experience: Experience, features: Floats, errors: Floats, own: OwnHyper
     ) -> None:
         """Take in the study's own rows; there may be none."""
-        self.experience, self.own_hyper, self.features = experience, own, features
-        self.mean, self.explained = experience.prior(self._common(features))
-        target = np.log(np.maximum(errors, LEAST_ERROR))
-        residual = target - self.mean
-        covariance = self._covariance(features, self.mean, self.explained)
-        covariance[np.diag_indices_from(covariance)] += own.noise * _odds(self.mean, residual) + 1e-8
+        self.experience, self.hyper, self.features = experience, own, features
+        self.mean, self.explained = experience.prior(features[:, -len(NAMES) :])
+        self.residual = np.log(np.maximum(errors, LEAST_ERROR)) - self.mean
+        self.odds = _odds(self.mean, self.residual)
+        self.given = self._given(features, self.mean, self.explained)
+        covariance = self.given + self._own(features)
+        covariance[np.diag_indices_from(covariance)] += own.noise * self.odds + 1e-8
         self.factor = cho_factor(covariance, lower=True) if len(errors) else None
-        self.weights = cho_solve(self.factor, residual) if self.factor else residual
+        self.weights = cho_solve(self.factor, self.residual) if self.factor else self.residual
 
-    def _common(self, features: Floats) -> Floats:
-        return features[:, -len(NAMES) :]
-
-    def _covariance(
-        self, features: Floats, mean: Floats, explained: Floats
-    ) -> Floats:
-        """Of designs and the own rows, shape (n, rows)."""
-        others, hyper = self.features, self.own_hyper
-        shared = self.experience.shared(self._common(features), self._common(others))
-        count = features.shape[1] - len(NAMES)
-        length, other_length = features[:, count - 1], others[:, count - 1]
+    def _given(self, features: Floats, mean: Floats, explained: Floats) -> Floats:
+        """Covariance of designs and own rows but for that of h, shape (n, rows)."""
+        others, last = self.features, -len(NAMES) - 1
+        level = self.experience.level
         found: Floats = (
-            shared
+            self.experience.shared(features[:, last + 1 :], others[:, last + 1 :])
             - explained.T @ self.explained
             + LEVEL**2
-            + SLOPE**2 * np.outer(mean - self.experience.level, self.mean - self.experience.level)
-            + STOPPED**2 * np.outer(1 - length, 1 - other_length)
-            + hyper.variance * matern(features[:, :count], others[:, :count], hyper.lengths)
+            + SLOPE**2 * np.outer(mean - level, self.mean - level)
+            + STOPPED**2 * np.outer(1 - features[:, last], 1 - others[:, last])
         )
         return found
 
+    def _own(self, features: Floats) -> Floats:
+        """Covariance of h, shape (n, rows)."""
+        one, other = features[:, : -len(NAMES)], self.features[:, : -len(NAMES)]
+        return self.hyper.variance * matern(one, other, self.hyper.lengths)
+
+    def unlikelihood(self, own: OwnHyper) -> tuple[float, Floats]:
+        """-ln of the likelihood of the own rows with another h, and its slope.
+
+        The slope is by the logarithms of variance, length scales and noise. With w = K^-1 y it is
+        tr((K^-1 - w w^T) dK) / 2 (Rasmussen and Williams, 2006, equation 5.9); for Matern 5/2,
+
+            dk / d ln l_f = 5/3 (1 + sqrt(5) r) exp(-sqrt(5) r) ((x_f - x'_f) / l_f)^2
+
+        Args:
+            own: what h is to be.
+        """
+        scaled = self.features[:, : -len(NAMES)] / np.array(own.lengths)
+        squares = (scaled[:, None, :] - scaled[None, :, :]) ** 2
+        r = np.sqrt(5 * squares.sum(axis=2))
+        decay = own.variance * np.exp(-r)
+        smooth = decay * (1 + r + r**2 / 3)
+        covariance = self.given + smooth
+        covariance[np.diag_indices_from(covariance)] += own.noise * self.odds + 1e-8
+        factor = cho_factor(covariance, lower=True)
+        weights = cho_solve(factor, self.residual)
+        value = 0.5 * self.residual @ weights + np.log(np.diag(factor[0])).sum()
+        outer = cho_solve(factor, np.eye(len(weights))) - np.outer(weights, weights)
+        by_length = np.einsum("ij,ijf->f", outer * decay * (5 / 3) * (1 + r), squares)
+        slope = np.array(
+            [(outer * smooth).sum(), *by_length, own.noise * np.diag(outer) @ self.odds]
+        )
+        return float(value), 0.5 * slope
+
     def predict(self, features: Floats) -> tuple[Floats, Floats]:
         """See `search.surrogate.Surrogate`."""
-        mean, explained = self.experience.prior(self._common(features))
-        count = features.shape[1] - len(NAMES)
-        hyper = self.own_hyper
+        mean, explained = self.experience.prior(features[:, -len(NAMES) :])
+        last = -len(NAMES) - 1
         variance = (
-            self.experience.hyper.variance
+            self.experience.shared_variance(features[:, last + 1 :])
             - (explained**2).sum(axis=0)
             + LEVEL**2
             + SLOPE**2 * (mean - self.experience.level) ** 2
-            + STOPPED**2 * (1 - features[:, count - 1]) ** 2
-            + hyper.variance
+            + STOPPED**2 * (1 - features[:, last]) ** 2
+            + self.hyper.variance
         )
         if self.factor:
-            between = self._covariance(features, mean, explained)
+            between = self._given(features, mean, explained) + self._own(features)
             mean = mean + between @ self.weights
             known = solve_triangular(self.factor[0], between.T, lower=True, check_finite=False)
             variance = variance - (known**2).sum(axis=0)
@@ -241,134 +292,61 @@ class Transferred:
         """See `search.surrogate.Surrogate`."""
         return self.predict(features)[0]
 
-    def left_out(self) -> float:
-        """See `search.surrogate.Process`."""
-        return surrogate.log_density_left_out(self.factor, self.weights)
-
 
 def _odds(mean: Floats, residual: Floats) -> Floats:
     """(1 - e) / e of what is expected of each row, over their mean: how noisy each training is."""
     if not len(mean):
         return mean
     expected = np.exp(np.minimum(mean + residual.mean(), math.log(0.95)))
-    odds = (1 - expected) / expected
-    return odds / odds.mean()
+    odds: Floats = (1 - expected) / expected
+    odds /= odds.mean()
+    return odds
 
 
-FEW = OwnHyper(0.015, (), 0.005)
-"""Before there are `FITTED` own rows: deviations of 12 % and 7 %, as among designs of our tables."""
+USUAL = OwnHyper(0.02, (1.0,), 0.006)
+"""Before there are own rows, as among designs of our tables: deviations of 14 % and 8 % of e."""
 
-FITTED = 12
+FEWEST = 4
 """Own rows from which h is fitted to them."""
+
+DOUBT = (1.0, 0.7, 0.7)
+"""Deviations of the logarithms of variance, each length scale and noise, around the usual ones."""
 
 
 def fit_own(experience: Experience, features: Floats, errors: Floats) -> OwnHyper:
-    """Length scales, variance and noise of h: of what level and slope leave of the own rows."""
-    count = features.shape[1] - len(NAMES)
-    if len(errors) < FITTED:
-        return OwnHyper(FEW.variance, (1.0,) * count, FEW.noise)
-    mean, _ = experience.prior(features[:, -len(NAMES) :])
-    target = np.log(np.maximum(errors, LEAST_ERROR)) - mean
-    # Ridge regression with the priors' variances in units of the noise.
-    columns = np.column_stack(
-        [np.ones(len(mean)), mean - experience.level, 1 - features[:, count - 1]]
-    )
-    penalty = 0.02 / np.array([LEVEL, SLOPE, STOPPED]) ** 2
-    normal = columns.T @ columns + np.diag(penalty)
-    left = target - columns @ np.linalg.solve(normal, columns.T @ target)
-    kernel = fit_kernel(features[:, :count], left)
-    scale = max(float(left.var()), 1e-6)
-    return OwnHyper(
-        float(kernel.k1.k1.constant_value) * scale,
-        tuple(map(float, np.atleast_1d(kernel.k1.k2.length_scale))),
-        float(kernel.k2.noise_level) * scale,
-    )
+    """Variance, length scales and noise of h that are the most probable, given the own rows.
 
-
-MOST_OWN = 250
-"""Own rows from which on earlier tasks are not asked any more."""
-
-
-@dataclass(frozen=True)
-class Belief:
-    """One model of errors, or two of which each is believed with a weight."""
-
-    parts: tuple[tuple[float, Callable[[Floats, Floats], Surrogate]], ...]
-    """Weights, and what fits a model to features and errors, its hyperparameters chosen."""
-    features: Floats
-    errors: Floats
-
-    @cached_property
-    def models(self) -> list[tuple[float, Surrogate]]:
-        """Weights and models; those that hardly weigh anything are left out."""
-        kept = [(weight, fit) for weight, fit in self.parts if weight > LEAST_WEIGHT]
-        return [(weight, fit(self.features, self.errors)) for weight, fit in kept]
-
-    def predict_mean(self, features: Floats) -> Floats:
-        """Mean of ln error, shape (n,)."""
-        means = [weight * model.predict_mean(features) for weight, model in self.models]
-        found: Floats = np.sum(means, axis=0)
-        return found
-
-    def extended(self, features: Floats, errors: Floats) -> "Belief":
-        """The same hyperparameters and weights with other rows."""
-        return Belief(self.parts, features, errors)
-
-
-LEAST_WEIGHT = 1e-3
-
-
-def believe(
-    experience: Experience,
-    features: Floats,
-    errors: Floats,
-    own: OwnHyper,
-    plain: surrogate.Hyperparameters | None,
-) -> Belief:
-    """Both models with weights: how well each tells own rows that it was not shown.
-
-    A prior may be wrong, and the frontier would be looked for where it is not. So it is held
-    against a model without any. Each row in turn is left out and predicted from the others; with
-    the sums of the logarithms of the densities that they give what came, L and L',
-
-        weight of the earlier tasks = 1 / (1 + exp(L' - L))
+    Of most likelihood alone they would be those that explain ten rows without any noise: with a
+    length scale for each of twenty features that can nearly always be done, and all doubt is gone.
+    So each has a prior, a normal one of its logarithm, around what is usual.
 
     Args:
         experience: of earlier tasks.
         features: of own rows, the common ones last, shape (n, f).
         errors: of own rows, shape (n,).
-        own: of the first model.
-        plain: of the second; None where there are too few rows for one.
     """
-    shown = functools.partial(Transferred, experience, own=own)
-    if plain is None:
-        return Belief(((1.0, shown),), features, errors)
-    alone = functools.partial(_Alone, hyper=plain)
-    one, other = shown(features, errors).left_out(), alone(features, errors).left_out()
-    weight = 1 / (1 + math.exp(min(max(other - one, -50.0), 50.0)))
-    return Belief(((weight, shown), (1 - weight, alone)), features, errors)
+    from scipy.optimize import minimize
+
+    count = features.shape[1] - len(NAMES)
+    usual = np.log([USUAL.variance, *USUAL.lengths * count, USUAL.noise])
+    if len(errors) < FEWEST:
+        return _unpacked(usual)
+    rows = Transferred(experience, features, errors, _unpacked(usual))
+    doubt = np.array([DOUBT[0], *[DOUBT[1]] * count, DOUBT[2]])
+
+    def loss(x: Floats) -> tuple[float, Floats]:
+        value, slope = rows.unlikelihood(_unpacked(x))
+        off = (x - usual) / doubt
+        return value + 0.5 * float(off @ off), slope + off / doubt
+
+    best = minimize(loss, usual, jac=True, method="L-BFGS-B", options={"maxiter": 60})
+    return _unpacked(best.x)
 
 
-class _Alone:
-    """The study's own model, which does not look at common features."""
+def _unpacked(logs: Floats) -> OwnHyper:
+    variance, *lengths, noise = np.exp(logs).tolist()
+    return OwnHyper(variance, tuple(lengths), noise)
 
-    def __init__(
-        self, features: Floats, errors: Floats, *, hyper: surrogate.Hyperparameters
-    ) -> None:
-        target = np.log(np.maximum(errors, LEAST_ERROR))
-        self.model = surrogate.Process(self._own(features), target, hyper)
 
-    def _own(self, features: Floats) -> Floats:
-        return features[:, : -len(NAMES)]
-
-    def predict(self, features: Floats) -> tuple[Floats, Floats]:
-        """See `search.surrogate.Surrogate`."""
-        return self.model.predict(self._own(features))
-
-    def predict_mean(self, features: Floats) -> Floats:
-        """See `search.surrogate.Surrogate`."""
-        return self.model.predict_mean(self._own(features))
-
-    def left_out(self) -> float:
-        """See `search.surrogate.Process`."""
-        return self.model.left_out()
+MOST_OWN = 250
+"""Own rows from which on earlier tasks are not asked any more: they would weigh nothing."""

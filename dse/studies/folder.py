@@ -2,6 +2,7 @@
 
     study.yaml       as the person gave it
     resolved.yaml    with every default spelled out, and the box of its hypervolume
+    experience.json  what the known-cost sampler began with (`search.experience`)
     study.db         Optuna's storage
     results.jsonl    one row per evaluated design (`dse.studies.rows`)
     designs/KEY/     of each trained design: design.yaml, history.csv, best.pt, last.pt and
@@ -25,6 +26,7 @@ GIVEN = "study.yaml"
 DESIGNS = "designs"
 DESIGN = "design.yaml"
 CHECKPOINT = "best.pt"
+EXPERIENCE = "experience.json"
 CONFIRMED = "confirmed.csv"
 
 

@@ -74,7 +74,9 @@ def study_from_node(
 ) -> StudySpec:
     """Read what a study file says: `read_study`, with relative paths seen from `base`."""
     check_kind(node, "study")
-    file, space, limits, hardware, rungs, warm_start, baselines, fill = _sound_parts(node, base)
+    file, space, limits, hardware, rungs, warm_start, prior, baselines, fill = _sound_parts(
+        node, base
+    )
     trainings = trainings or file.trainings
     folder = data_folder or base / _expanded(file.data.folder)
     rate = _rate(file, limits)
@@ -102,6 +104,7 @@ def study_from_node(
         baselines=baselines,
         controls=controls or file.controls,
         warm_start=warm_start,
+        prior=prior,
         sampler=file.sampler,
         rungs=rungs,
         trainings=trainings,
@@ -123,6 +126,7 @@ class _Parts(NamedTuple):
     hardware: Hardware
     rungs: Rungs | None
     warm_start: tuple[Path, ...]
+    prior: str
     baselines: tuple[Baseline, ...]
     fill: dict[str, float] | None
 
@@ -133,6 +137,7 @@ def _sound_parts(node: Node, base: Path) -> _Parts:
     file, space, limits = _parts(node, problems, base, Path(node.file).parent)
     hardware, rungs, fill = None, None, None
     warm_start: tuple[Path, ...] = ()
+    prior = "none"
     baselines: tuple[Baseline, ...] = ()
     if file is not None:
         with problems.part():
@@ -141,6 +146,8 @@ def _sound_parts(node: Node, base: Path) -> _Parts:
             rungs = _rungs(file, node)
         with problems.part():
             warm_start = _earlier_studies(node, file.warm_start, base)
+        with problems.part():
+            prior = _prior(node, file.prior, base)
         if space is not None:
             with problems.part():
                 space = of_features(space, file, node)
@@ -164,7 +171,7 @@ def _sound_parts(node: Node, base: Path) -> _Parts:
                 check_bits(space, file, node)
     problems.tell()
     assert file is not None and space is not None and hardware is not None
-    return _Parts(file, space, limits, hardware, rungs, warm_start, baselines, fill)
+    return _Parts(file, space, limits, hardware, rungs, warm_start, prior, baselines, fill)
 
 
 def _parts(
@@ -238,6 +245,18 @@ def _earlier_studies(node: Node, folders: tuple[str, ...], base: Path) -> tuple[
             )
         found.append(path.resolve())
     return tuple(found)
+
+
+def _prior(node: Node, name: str, base: Path) -> str:
+    """A word, or the whole path of a file that is there."""
+    if name in ("none", "shipped"):
+        return name
+    path = base / _expanded(name)
+    if not path.is_file():
+        raise node.value["prior"].error(
+            f"prior: there is no file {path}: use none, shipped, or a file of benchmarks/prior.py"
+        )
+    return str(path.resolve())
 
 
 def _expanded(folder: str) -> Path:

@@ -111,6 +111,7 @@ class _Record:
     baselines: tuple[Node, ...]
     controls: Controls = "none"
     warm_start: tuple[str, ...]
+    prior: str = "none"
     sampler: SamplerName
     rungs: Rungs | None
     trainings: Amount

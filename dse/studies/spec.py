@@ -66,6 +66,8 @@ class StudySpec:
     """Whether the last trainings are dense controls of the frontier (`search.controls`)."""
     warm_start: tuple[Path, ...] = ()
     """Folders of earlier studies, whose designs are tried and whose trainings are not repeated."""
+    prior: str = "none"
+    """What the known-cost sampler knows at the beginning: `none`, `shipped`, or a file's path."""
     sampler: SamplerName
     rungs: Rungs | None = None
     trainings: int
@@ -242,6 +244,7 @@ class StudySpec:
             "baselines": [baseline.to_plain() for baseline in self.baselines],
             "controls": self.controls,
             "warm_start": [str(folder) for folder in self.warm_start],
+            "prior": self.prior,
             "sampler": self.sampler,
             "rungs": None if self.rungs is None else dataclasses.asdict(self.rungs),
             "trainings": self.trainings,

@@ -94,8 +94,11 @@ class StudyFile:
     """`auto`: the last trainings are dense controls, one of like trained parameters for each
     ternary design of the frontier that has none."""
     warm_start: tuple[str, ...] = ()
-    """Folders of earlier studies: the designs of their frontiers are tried, and what they trained
-    alike is not trained again."""
+    """Folders of earlier studies: the designs of their frontiers are tried, what they trained alike
+    is not trained again, and known_cost learns from all their trainings."""
+    prior: str = "none"
+    """What known_cost knows of errors before the first training: `none`, `shipped` (the tables that
+    come with the program), or a JSON file of `benchmarks/prior.py`."""
     sampler: SamplerName = "known_cost"
     """What proposes designs."""
     rungs: Rungs | Literal["none"] | None = None

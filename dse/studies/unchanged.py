@@ -17,6 +17,7 @@ CHANGEABLE = (
     "baselines",
     "controls",
     "warm_start",
+    "prior",
     "data_folder",
     "base_folder",
 )

@@ -170,6 +170,7 @@ def test_patience_and_epochs_end_a_study(study_file: Path, tmp_path: Path) -> No
         ("rungs: {first: 2}", "the recipe has 2: lower first or factor"),
         ("rungs: {first: 1, steps: 3}", "steps"),
         ("warm_start: [nowhere]", "holds no study: name folders that dse search made"),
+        ("prior: nowhere.json", "prior: there is no file"),
         ("patience: {improvement: 2}", "improvement must be in (0, 1)"),
         ("hours: 0", "hours must be in (0, 1e+09], not 0"),
         ("sampler: best", "sampler"),
