@@ -222,7 +222,7 @@ def strategies(found: Surface) -> dict[str, Strategy]:
         )
         return lambda number: sampler
 
-    third, ninth = Rungs(first=found.epochs // 3), Rungs(first=found.epochs // 9)
+    third, ninth = Rungs(first=found.epochs // 3), Rungs(first=max(1, found.epochs // 9))
     return {
         "random": (stock("random"), None),
         "tpe": (stock("tpe"), None),
