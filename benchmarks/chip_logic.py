@@ -21,7 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.chip import CLASSES, RUNS, point_of
-from benchmarks.clock_and_control import FILE, Cell, Library, read_cell, read_library
+from benchmarks.clock_and_control import (
+    FILE,
+    Cell,
+    Library,
+    gate_commands,
+    read_cell,
+    read_library,
+)
 from cost_models import load_accelerator, load_technology
 from cost_models.accelerator import ComputeArray
 from cost_models.area import (
@@ -102,13 +109,13 @@ def export(machine: str) -> ChipExport:
 Modules = dict[str, dict[str, Any]]
 
 
-def netlists(chip: ChipExport, libraries: list[Library]) -> dict[str, Modules]:
-    """Library -> modules of the mapped chip by name, parts kept apart."""
+def netlists(chip: ChipExport, libraries: list[Library], gated: bool = False) -> dict[str, Modules]:
+    """Library -> modules of the mapped chip by name, parts kept apart; with clock gates or not."""
     kept = [
         "setattr -set keep_hierarchy 1 chip/t:*",
         "setattr -mod -set keep_hierarchy 1 *loop_nest*",
     ]
-    return _mapped(chip, "chip", {}, kept, libraries)
+    return _mapped(chip, "chip", {}, kept, libraries, gated)
 
 
 def trees_alone(chip: ChipExport, library: Library) -> Modules:
@@ -119,7 +126,12 @@ def trees_alone(chip: ChipExport, library: Library) -> Modules:
 
 
 def _mapped(
-    chip: ChipExport, top: str, sizes: dict[str, int], kept: list[str], libraries: list[Library]
+    chip: ChipExport,
+    top: str,
+    sizes: dict[str, int],
+    kept: list[str],
+    libraries: list[Library],
+    gated: bool = False,
 ) -> dict[str, Modules]:
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
@@ -136,6 +148,7 @@ def _mapped(
             given = _write(library, folder)
             commands += [
                 "design -load unmapped",
+                *(gate_commands(library) if gated else []),
                 f"dfflibmap{given}",
                 f"abc{given}",
                 "opt_clean -purge",

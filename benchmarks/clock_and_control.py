@@ -229,13 +229,11 @@ def synthesise(circuit: Circuit, library: Library, gated: bool, folder: Path) ->
     for at, text in enumerate(library.text.split(FILE)):
         (folder / f"cells{at}.lib").write_text(text, encoding="utf-8")
         given += f" -liberty cells{at}.lib"
-    gate = f"clockgate -pos {library.gate} -min_net_size {SMALLEST_GATED}"
-    tied = f" -tie_lo {library.tied}" if library.tied else ""
     run_script(
         [
             *read_commands(circuit, folder),
             f"synth -top {circuit.top}",
-            *([gate + tied] if gated else []),
+            *(gate_commands(library) if gated else []),
             f"dfflibmap{given}",
             f"abc{given}",
             "flatten",
@@ -246,6 +244,12 @@ def synthesise(circuit: Circuit, library: Library, gated: bool, folder: Path) ->
     )
     modules = json.loads((folder / "netlist.json").read_text())["modules"]
     return next(m for m in modules.values() if m["attributes"].get("top"))
+
+
+def gate_commands(library: Library) -> list[str]:
+    """Commands that put flip-flops with a common enable behind a clock gate."""
+    tied = f" -tie_lo {library.tied}" if library.tied else ""
+    return [f"clockgate -pos {library.gate} -min_net_size {SMALLEST_GATED}{tied}"]
 
 
 def simulate(
