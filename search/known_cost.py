@@ -21,7 +21,8 @@ One proposal (`KnownCostSampler.propose`):
                   box, the expectation over e(x) alone: a closed form
     5 propose     the one of the largest EHVI
 
-Before `STARTUP` designs are trained or in training, step 5 is a draw at random.
+Before `STARTUP` designs are trained or in training, step 5 is a draw at random; in a study that has
+experience of earlier trainings (`search.transfer`), step 2 knows enough for the first design.
 
 Three traps, and what is done about them:
 
@@ -300,8 +301,9 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
             return functools.partial(
                 surrogate.fit, hyper=self._fit_hyperparameters(features, errors)
             )
-        own = self._remember(features, errors, functools.partial(transfer.fit_own, self.experience))
-        return functools.partial(transfer.Transferred, self.experience, own=own)
+        choose = functools.partial(transfer.choose, self.experience)
+        chosen, own = self._remember(features, errors, choose)
+        return functools.partial(transfer.Transferred, chosen, own=own)
 
     def _fit_hyperparameters(
         self, features: Floats, errors: Floats

@@ -19,7 +19,8 @@ networks have in common (`search.common`), and
 All of it together is one Gaussian process with a mean, so that one Cholesky factor of the study's
 own rows gives predictions. Before the first training they are those of the earlier tasks, with wide
 doubt about the level; each own training takes weight from them, by the ratio of variances: with
-many, h alone would do, and a prior that is wrong costs some trainings and not the study.
+many, h alone would do. Where own rows are more probable without the earlier tasks, these are
+forgotten (`choose`), so that a prior which is wrong costs some trainings and not the study.
 
 Low errors are noisier than high ones: of n clips, an error e is told with a variance of
 e (1 - e) / n, which of ln e is (1 - e) / (e n). So the noise of an own row is the model's times
@@ -87,11 +88,18 @@ class Experience:
 
     tasks: tuple[Task, ...]
     hyper: Hyper
+    usual: float = math.log(0.3)
+    """Level of a task where there are no earlier ones."""
 
     @property
     def level(self) -> float:
         """Mean ln e of all tasks, each counting once."""
-        return self._fitted[3]
+        return self._fitted[3] if self.tasks else self.usual
+
+    @cached_property
+    def forgotten(self) -> "Experience":
+        """What is left without any task: that there may be trends along the common features."""
+        return Experience((), self.hyper, self.level)
 
     @cached_property
     def _fitted(self) -> tuple[Floats, Any, Floats, float]:
@@ -104,6 +112,8 @@ class Experience:
 
     def prior(self, features: Floats) -> tuple[Floats, Floats]:
         """M of designs of a new task, shape (n,), and what explains their covariance, (rows, n)."""
+        if not self.tasks:
+            return np.full(len(features), self.usual), np.zeros((0, len(features)))
         rows, factor, weights, mean = self._fitted
         between = kernel(rows, features / SCALES, self.hyper)
         if not len(features):
@@ -346,6 +356,29 @@ def fit_own(experience: Experience, features: Floats, errors: Floats) -> OwnHype
 def _unpacked(logs: Floats) -> OwnHyper:
     variance, *lengths, noise = np.exp(logs).tolist()
     return OwnHyper(variance, tuple(lengths), noise)
+
+
+def choose(experience: Experience, features: Floats, errors: Floats) -> tuple[Experience, OwnHyper]:
+    """Earlier tasks, or none of them where the own rows are less probable with them.
+
+    A prior may be wrong, and trainings would be spent where it says. So it stands against the same
+    model without any earlier task, each with its own h: that is taken under which the own rows have
+    the larger density. A prior that helps makes them more probable from the second or third on.
+
+    Args:
+        experience: of earlier tasks.
+        features: of own rows, the common ones last, shape (n, f).
+        errors: of own rows, shape (n,).
+    """
+    own = fit_own(experience, features, errors)
+    if len(errors) < 2:
+        return experience, own
+    alone = fit_own(experience.forgotten, features, errors)
+    with_it, without = (
+        Transferred(each, features, errors, hyper).unlikelihood(hyper)[0]
+        for each, hyper in ((experience, own), (experience.forgotten, alone))
+    )
+    return (experience, own) if with_it <= without else (experience.forgotten, alone)
 
 
 MOST_OWN = 250

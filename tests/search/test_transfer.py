@@ -225,6 +225,18 @@ def test_the_weight_of_earlier_tasks_falls_with_each_own_training() -> None:
     assert agreement[0] < 0 < agreement[1] < agreement[2] and agreement[2] > 0.9
 
 
+def test_earlier_tasks_are_forgotten_where_own_rows_speak_against_them() -> None:
+    priced, logs = drawn(2, 12)
+    own = [pool().make_features(priced), np.ones((12, 1))]
+    own.append(Describer(pool().sweep).describe(priced.values, priced.columns))
+    for sign, kept in ((1.0, True), (-1.0, False)):
+        chosen, _ = transfer.choose(earlier(sign), np.hstack(own), np.exp(logs))
+        assert (len(chosen.tasks) > 0) == kept
+        assert chosen.level == pytest.approx(earlier(sign).level)
+    first, _ = transfer.choose(earlier(-1.0), np.hstack(own)[:1], np.exp(logs[:1]))
+    assert first is earlier(-1.0)
+
+
 def test_the_same_seed_proposes_the_same_and_pending_designs_are_not_repeated() -> None:
     study = optuna.create_study(directions=["minimize"] * 2)
     proposed = []
