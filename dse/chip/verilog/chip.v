@@ -297,13 +297,15 @@ module chip #(
 
     wire [MAC_ROWS*MAC_COLUMNS*SUM_BITS-1:0] mac_sums;
     wire [TREE_ROWS*SUM_BITS-1:0]            tree_sums;
+    // An array that is idle does not see the other's inputs: its adders would follow them.
     mac_array #(
         .ROWS(MAC_ROWS), .COLUMNS(MAC_COLUMNS), .DEPTH(MAC_DEPTH), .SUM_BITS(SUM_BITS)
     ) macs (
         .clk(clk), .go(pass && !on_trees), .first(first_of_sum),
         .index(sum_index[MAC_DEPTH_BITS-1:0]), .rows_outputs(rows_outputs),
         .rows_inputs(rows_inputs), .columns_inputs(columns_inputs), .trits(weights_are_trits), .columns_used(columns_used),
-        .inputs(inputs[MAC_ROWS*MAC_COLUMNS*8-1:0]),
+        .inputs(inputs[MAC_ROWS*MAC_COLUMNS*8-1:0]
+            & {MAC_ROWS*MAC_COLUMNS*8{!(HAS_TREES && on_trees)}}),
         .weights(weights[MAC_ROWS*MAC_COLUMNS*8-1:0]), .sums(mac_sums)
     );
     generate
@@ -313,7 +315,9 @@ module chip #(
             ) trees (
                 .clk(clk), .go(pass && on_trees), .first(first_of_sum),
                 .index(sum_index[TREE_DEPTH_BITS-1:0]), .rows_outputs(rows_outputs),
-                .columns_used(columns_used), .inputs(inputs[TREE_ROWS*TREE_COLUMNS*8-1:0]),
+                .columns_used(columns_used),
+                .inputs(inputs[TREE_ROWS*TREE_COLUMNS*8-1:0]
+                    & {TREE_ROWS*TREE_COLUMNS*8{on_trees}}),
                 .trits(weights[TREE_ROWS*TREE_COLUMNS*2-1:0]), .sums(tree_sums)
             );
         end else begin : without_trees

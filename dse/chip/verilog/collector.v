@@ -37,6 +37,9 @@ module collector #(
     reg  [SUM_BITS-1:0]      total, all;
     reg  [3:0]               score;
 
+    // The adders see the sums only where they are taken: otherwise they would follow every pass.
+    wire [UNITS*SUM_BITS-1:0] added = mac_sums & {UNITS*SUM_BITS{load && adds_up}};
+
     wire       single = trees || adds_up;
     wire       taken  = accepted && (!scores || score + 4'd1 == row_results);
     wire [7:0] left   = rows - {7'd0, taken};
@@ -56,7 +59,7 @@ module collector #(
         for (row = 0; row < ROWS; row = row + 1) begin
             total = {SUM_BITS{1'b0}};
             for (column = 0; column < COLUMNS; column = column + 1)
-                total = total + mac_sums[(row*COLUMNS+column)*SUM_BITS +: SUM_BITS];
+                total = total + added[(row*COLUMNS+column)*SUM_BITS +: SUM_BITS];
             all = all + total;
             if (load && adds_up)
                 next[row*SUM_BITS +: SUM_BITS] = total;

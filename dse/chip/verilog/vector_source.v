@@ -29,12 +29,14 @@ module vector_source #(
     localparam LEFT_BITS = $clog2(LANES + 1);
     wire [BITS-1:0]      more = frames - read_frame;
     wire [LEFT_BITS-1:0] left = more > LANES ? LANES : more[LEFT_BITS-1:0];
+    // The adders see a word only where a mean is made of it.
+    wire [LANES*8-1:0] added = word & {LANES*8{means && valid}};
     integer each;
     always @* begin
         frames_sum = sum;
         for (each = 0; each < LANES; each = each + 1)
             if (each < left)
-                frames_sum = frames_sum + {{SUM_BITS-8{word[each*8+7]}}, word[each*8 +: 8]};
+                frames_sum = frames_sum + {{SUM_BITS-8{added[each*8+7]}}, added[each*8 +: 8]};
     end
 
     genvar lane;
