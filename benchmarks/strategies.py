@@ -148,9 +148,20 @@ def surface(
 
 
 def play(
-    found: Surface, make: Make, epochs: int, rungs: Rungs | None = None
+    found: Surface,
+    make: Make,
+    epochs: int,
+    rungs: Rungs | None = None,
+    ladder: Ladder | None = None,
 ) -> list[tuple[int, int, float]]:
     """Search until so many epochs are spent.
+
+    Args:
+        found: where.
+        make: the samplers.
+        epochs: of all trainings together.
+        rungs: of the trainings; none where both this and `ladder` are left out.
+        ladder: another one than that of the rungs.
 
     Returns:
         After each training step: epochs spent, full trainings done, share of the hypervolume.
@@ -158,7 +169,8 @@ def play(
     study = optuna.create_study(directions=["minimize"] * len(found.aim.objectives))
     trials: dict[int, tuple[optuna.Trial, Any, int]] = {}
     trained: dict[Any, tuple[float, ...]] = {}
-    ladder = Ladder.empty(rungs, found.epochs) if rungs else None
+    if rungs is not None:
+        ladder = Ladder.empty(rungs, found.epochs)
     spent, track, repeated, misses = 0, [], False, 0
     while spent < epochs and misses < 500:
         promoted = ladder.promote() if ladder else None

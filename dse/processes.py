@@ -4,6 +4,11 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+"""What numpy's libraries read as they are loaded: workers are as many as cores already."""
 
 
 def serve_parent() -> None:
@@ -28,3 +33,26 @@ def serve_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=wait_for_its_end, daemon=True).start()
+
+
+@contextmanager
+def starting_workers() -> Iterator[None]:
+    """Processes that start in here do not hear Ctrl-C from the first moment; each has one thread.
+
+    A process inherits which signals are ignored: without that, one that still imports prints a
+    traceback when a person stops the program.
+    """
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(ONE_THREAD)
+    mine = threading.current_thread() is threading.main_thread()  # no other may set signals
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN) if mine else None
+    try:
+        yield
+    finally:
+        if mine:
+            signal.signal(signal.SIGINT, heard)
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -302,16 +302,18 @@ def _run(
         TextColumn("pricing"),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
         console=console,
         transient=True,
         disable=not console.is_terminal,
     )
     with bars:
-        task = bars.add_task("", total=total)
+        task, begun = bars.add_task("", total=total, rate=""), time.perf_counter()
 
         def report(priced: int) -> None:
-            bars.update(task, completed=priced)
+            rate = priced / (time.perf_counter() - begun)
+            bars.update(task, completed=priced, rate=f"{rate:,.0f} a second, left")
 
         if on_ray is None:
             return _price_here(job, sweep, Path(out), workers, report)

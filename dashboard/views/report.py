@@ -116,8 +116,9 @@ def _use_and_limit(study: StudyFrame) -> tuple[float, float, float | None]:
         help="650 mWh: a CR2032",
         bind="query-params",
     )
+    error = study.asked.name_column(study.asked.measured)
     max_error = right.number_input(
-        "Error that you can bear, at most (%)",
+        f"{error[:1].upper()}{error[1:]} that you can bear, at most (%)",
         0.0,
         100.0,
         None,

@@ -55,7 +55,7 @@ def main() -> None:
             "hypervolume": st.column_config.NumberColumn(format="%.3f"),
             "least error (%)": st.column_config.NumberColumn(
                 format="%.1f",
-                help="of the error that the study minimises: for some in whole numbers",
+                help="of the error that the study minimises: studies differ in what they count",
             ),
             "least energy (µJ)": st.column_config.NumberColumn(format="%.3g"),
         },
@@ -99,6 +99,7 @@ def _summary(label: str, folder: Path) -> dict[str, object]:
         "trained": len(trained),
         "failed": int((frame["status"] == "failed").sum()),
         "least error (%)": 100 * trained[asked.measured].min() if len(trained) else None,
+        "error of the study": asked.name_column(asked.measured),
         "least energy (µJ)": 1e-6 * trained["energy_pj"].min() if len(trained) else None,
         "hypervolume": hypervolume_share(study.rows_where(frame["frontier"]), study.of.begun.box),
         "priced on": asked.machine_words,

@@ -32,10 +32,10 @@ from dse.errors import InvalidInput
 from dse.pricing.book import Cut
 from dse.pricing.sweep import CHUNK, Chunk, Sweep
 from dse.pricing.sweep_results import Frontier, SweepJob, make_sweep
-from dse.processes import serve_parent
+from dse.processes import serve_parent, starting_workers
 
-WORTH_A_WORKER = 10_000
-"""Designs, each once a machine: fewer are priced before another process has started."""
+WORTH_A_WORKER = 25_000
+"""Designs, each once a machine: fewer are priced in some seconds, and a process starts in one."""
 
 UNITS_A_WORKER = 8
 """At least, where a space has so many chunks: the last ones to end should end together."""
@@ -96,7 +96,8 @@ def price_units(
     )
     try:
         for first, last in _share_out(sweep.chunk_sizes(job.sample, job.seed), workers):
-            waiting.append(pool.submit(_price_unit, first, last, known.points))
+            with starting_workers():  # which the pool does when it is given work
+                waiting.append(pool.submit(_price_unit, first, last, known.points))
             if len(waiting) >= workers + AHEAD:
                 yield waiting.popleft().result()
         while waiting:

@@ -404,6 +404,10 @@ def test_errors_are_called_as_the_study_calls_them(
     assert next(each.label for each in app.metric) == "word error rate"
     app = open_page("studies", study.parent)
     assert "word error rate" in app.dataframe[-1].value.columns
+    assert app.dataframe[0].value.loc[0, "error of the study"] == "word error rate"
+    app = open_page("report", study.parent)
+    bearable = next(each for each in app.number_input if each.key == "max_error")
+    assert bearable.label == "Word error rate that you can bear, at most (%)"
     lines = open_page("compare", study.parent).dataframe[0].value
     assert lines.iloc[0, 0] == "word error rate (%)"
 
