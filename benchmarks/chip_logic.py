@@ -41,6 +41,7 @@ from cost_models.machine_area import machine_area_um2
 from cost_models.selection import (
     loading_area_um2,
     operand_area_um2,
+    tree_choice_area_um2,
     unit_area_um2,
     vector_area_um2,
 )
@@ -65,8 +66,14 @@ COLUMNS = (
     "model_um2",
 )
 TECHNOLOGIES = {"sky130": "sky130_130nm", "asap7": "asap7_7nm"}
-DESIGNS = {"kws_int8": "matchboxnet-3x1x64", "kws_ternary": "matchboxnet-3x1x64-P3"}
+DESIGNS = {
+    "kws_int8": "matchboxnet-3x1x64",
+    "kws_ternary": "matchboxnet-3x1x64-P3",
+    "kws_ternary_stored": "matchboxnet-3x1x64-P3",
+}
 """Design of a machine; `kws_tiny` runs the small one."""
+LONGEST_S = 3600.0
+"""Patience with one chip: kws_ternary takes ten minutes on a busy machine."""
 LOADING = "loading of records"
 PARTS = {
     "macs": "MAC units and sums",
@@ -92,11 +99,12 @@ MULTIPLIERS = "multipliers of the vector unit"
 def export(machine: str) -> ChipExport:
     """The chip of a machine, with one clip of noise."""
     name = DESIGNS.get(machine, "small-P2")
-    frames = next(run[2] for run in RUNS if run[:2] == (name, machine))
+    frames = next((run[2] for run in RUNS if run[:2] == (name, machine)), 64)
     source = untrained(point_of(name), CLASSES)
     pictures = calibration_pictures(source, None)[:, :, :frames]
     network = quantise_network(source, pictures)
-    accelerator = load_accelerator(machine)
+    own = Path(__file__).with_name(f"{machine}.yaml")
+    accelerator = load_accelerator(own if own.exists() else machine)
     return ChipExport(
         network=network,
         workload=lower(source.point, frames=frames, outputs=source.outputs),
@@ -154,7 +162,7 @@ def _mapped(
                 "opt_clean -purge",
                 f"write_json {library.name}.json",
             ]
-        run_script(commands, folder)
+        run_script(commands, folder, LONGEST_S)
         return {
             library.name: json.loads((folder / f"{library.name}.json").read_text())["modules"]
             for library in libraries
@@ -238,6 +246,8 @@ def model(chip: ChipExport, technology: Technology) -> dict[str, float]:
         found[name] = areas[array.name] + sums
         found["operands"] += areas[f"registers of {array.name}"] - sums
     found["MAC units and sums"] += unit_area_um2(machine, technology).mid
+    if "trees and sums" in found:
+        found["trees and sums"] += tree_choice_area_um2(machine, technology).mid
     found["operands"] += operand_area_um2(machine, technology).mid
     found["vector unit"] += vector_area_um2(machine, technology).mid
     lanes = chip.chip.lanes

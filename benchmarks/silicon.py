@@ -26,7 +26,7 @@ from dse.networks.lowering import lower
 ROOT = Path(__file__).resolve().parents[1]
 SILICON = ROOT / "examples" / "silicon"
 PAGE = ROOT / "docs" / "silicon.md"
-FACTOR = 3.2
+FACTOR = 3.3
 """What we claim: each figure is within this factor of the printed one, either way."""
 
 FRAMES, CLASSES, RATE = 98, 12, 10.0

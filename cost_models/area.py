@@ -9,6 +9,7 @@ unit. Registers are not in a figure unless it says so.
     ternary adder  ternary_adder_per_bit * w + ternary_adder               its accumulator included
     ternary tree   lane * n * i + adder * B(n, i)                          its accumulator not
     B(n, i)        n / 2 adders of i + 1 bits, n / 4 of i + 2 bits, ...; an odd lane waits a level
+    selection      selection * w, of one of two; of one of n that is decoded: n / 2 of them
     vector lane    multiplier of w by 16 bits + selections + adder + comparator + registers
 
 Each block is a sum of terms, so that a machine of any width has an area; a term is what grows with
@@ -59,6 +60,16 @@ def adder_area_um2(technology: Technology, bits: int) -> Band:
     """Area of a combinational adder of two numbers of `bits`; in proportion to the width."""
     _require_positive(bits=bits)
     return technology.adder_um2_per_bit.band.scaled(bits)
+
+
+def select_area_um2(technology: Technology, bits: float) -> Band:
+    """Area of a choice of one of two for each of `bits`.
+
+    In gates it is two ANDs and an OR. One of n whose selects are decoded is n ANDs and an OR:
+    n / 2 selections a bit (8 ways of 32 bits: 3.1 in SkyWater's cells, 3.0 in ASAP7's).
+    """
+    constant = technology.selection_um2_per_bit or technology.tree_lane_um2_per_bit
+    return constant.band.scaled(bits)
 
 
 def mac_logic_area_um2(
@@ -176,6 +187,8 @@ def register_file_growth(capacity_bits: int) -> float:
 
 
 RESULT_BITS = 8
+FRACTION_BITS = 7
+"""Of a result before it is rounded."""
 
 
 def vector_lane_area_um2(technology: Technology, accumulator_bits: int = 24) -> Band:
@@ -183,22 +196,23 @@ def vector_lane_area_um2(technology: Technology, accumulator_bits: int = 24) -> 
 
         limit((offset + (sum * factor >> shift) + half) >> 7)
 
-    One multiplication of a sum by a factor of 16 bits, a shift, an addition and two comparisons
-    with the limits a cycle. A bit of a shift's stage is a selection of one of two, which has the
-    area of a lane of a tree (a multiplexer of two: 1.86 um2 in Nangate's library, 11.26 in
-    SkyWater's; a lane 2.2 and 10.65).
+    One multiplication of a sum by a factor of 16 bits, a shift, and an addition to the offset or to
+    the other path's value a cycle. Each stage of the shift hands on what later ones may need: w and
+    15, 7, 3, 1 and 0 bits. A result is beyond int8 where its upper bits are not all the sign, and
+    then becomes a limit or 0.
 
     Args:
         technology: its constants.
         accumulator_bits: of the sums.
     """
-    product_bits = accumulator_bits + FACTOR_BITS
     multiplier = multiplier_area_um2(technology, accumulator_bits, FACTOR_BITS)
-    shifts = technology.tree_lane_um2_per_bit.band.scaled(SHIFT_BITS * product_bits)
+    shifts = sum(accumulator_bits + 2**stage - 1 for stage in range(SHIFT_BITS))
+    selections = shifts + accumulator_bits + 2 * RESULT_BITS
     adder = adder_area_um2(technology, accumulator_bits)
-    limits = comparator_area_um2(technology, product_bits)
+    upper = max(1, accumulator_bits - FRACTION_BITS - (RESULT_BITS - 1))
+    limits = comparator_area_um2(technology, upper)
     registers = register_area_um2(technology, vector_lane_flip_flops(accumulator_bits))
-    return multiplier + shifts + adder + limits + registers
+    return multiplier + select_area_um2(technology, selections) + adder + limits + registers
 
 
 def vector_lane_flip_flops(accumulator_bits: int) -> int:

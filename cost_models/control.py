@@ -10,24 +10,45 @@ memory towards the array, one more towards the memory behind it, the generator, 
 records of channels. A step adds one of three numbers from the layer's descriptor to the address:
 
     counter bit   a flip-flop, a selection (it starts over), half an adder (it counts down), an AND
-    address bit   a flip-flop, an adder, a selection for each loop
+    address bit   a flip-flop, an adder, a selection (it starts over), a way for each loop
+
+A way is one of n whose select is decoded, an AND and its share of an OR: 3/8 of a selection of one
+of two (8 ways of 32 bits in SkyWater's cells: 34.5 um2 a bit, a selection 11.26; ASAP7: 0.437 and
+0.145).
 
 The addresses of activations are a row, a channel and a frame, as edges are padding and results
-that are not there are not written.
+that are not there are not written. Without a buffer the vector unit reads activations by a nest of
+its own. Beside the nests stand the highest score with its class, and what chooses whose sums,
+weights and addresses are next.
 
 A collector's bits have a selection each (of a new sum and the next row). Columns of MAC units may
-be parts of one sum: all but one of the array's sums need an adder then. A byte of a port is
-turned to its place by a selection for each halving of the port, when it is read and when it is
-written, and each bank has an address. Systolic arrays hand on
-operands and sums from element to element, and have neither; arrays with figures of their own have
-them in those.
+be parts of one sum: all but one of the array's sums need an adder then; such sums and those of
+trees have a way of their own into the collector, and scores leave it one by one.
+
+A buffer that holds inputs alone is read from any byte on: a selection of each bit for each halving
+of the port, and of each bank's address (its word, or the one behind). A memory that results are
+written to lies on a diagonal (`dse export chip`), n banks of a byte:
+
+    written   each bank takes address and byte of any lane: n ways a bit
+    read      each lane takes a byte of any bank: n - 1 selections a bit
+    lane      its bank, a sum of small numbers; its row: an adder, a selection, and a way for each
+              halving, among multiples of a channel's rows: n / 2 - 1 adders for all lanes
+
+Systolic arrays hand on operands and sums from element to element, and have none of this; arrays
+with figures of their own have it in those.
 """
 
 import math
 from itertools import pairwise
 
 from cost_models.accelerator import Accelerator, ComputeArray, MemoryLevel, Operand
-from cost_models.area import AND_INPUTS, adder_area_um2, register_area_um2
+from cost_models.area import (
+    AND_INPUTS,
+    adder_area_um2,
+    comparator_area_um2,
+    register_area_um2,
+    select_area_um2,
+)
 from cost_models.band import ZERO, Band
 from cost_models.technology import Technology
 
@@ -40,6 +61,10 @@ PLACE_BITS = 16
 RECORD_ADDRESS_BITS = 8
 """Of the store of records: up to 256 channels."""
 BYTE_BITS = 8
+WAY = 3 / 8
+"""Of a selection: see above."""
+SCORE_BITS, CLASS_BITS = 32, 16
+"""Of the highest score, and of the number of a class."""
 
 
 def priced_by_technology(memory: MemoryLevel) -> bool:
@@ -72,18 +97,33 @@ def control_area_um2(machine: Accelerator, technology: Technology) -> Band:
     streams = [*address_bits(machine), max(1, math.ceil(math.log2(sums))), RECORD_ADDRESS_BITS]
     if machine.generator is not None:
         streams.append(COUNT_BITS)
-    total = ZERO
+    activations = machine.chain("inputs")[-1]
+    place = row_bits(activations) + PLACE_BITS
+    total = highest_score_area_um2(technology)
+    if len(machine.chain("inputs")) == 1:
+        streams.append(place)
+        total = total + register_area_um2(technology, PLACE_BITS // 2)
     for bits in streams:
         total = total + nest_area_um2(technology, bits)
-    return total
+    chosen = machine.vector_lanes * machine.sum_bits + 2 * place
+    chosen += activations.bandwidth_bits_per_cycle  # from the machine's host, or of results
+    chosen += made_bits(machine)
+    return total + select_area_um2(technology, chosen)
+
+
+def highest_score_area_um2(technology: Technology) -> Band:
+    """Area of what keeps the highest score: a comparison, and a count of classes."""
+    held = register_area_um2(technology, SCORE_BITS + 2 * CLASS_BITS)
+    counted = adder_area_um2(technology, CLASS_BITS).scaled(0.5)
+    return held + comparator_area_um2(technology, SCORE_BITS) + counted
 
 
 def nest_area_um2(technology: Technology, bits: int) -> Band:
     """Area of a loop nest whose addresses have `bits` bits together."""
-    select = technology.tree_lane_um2_per_bit.band
-    counted = register_area_um2(technology, 1) + select + adder_area_um2(technology, 1).scaled(0.5)
+    bit = register_area_um2(technology, 1)
+    counted = bit + select_area_um2(technology, 1) + adder_area_um2(technology, 1).scaled(0.5)
     counted = counted + technology.generator_and_um2_per_input.band.scaled(AND_INPUTS)
-    made = register_area_um2(technology, 1) + adder_area_um2(technology, 1) + select.scaled(LOOPS)
+    made = bit + adder_area_um2(technology, 1) + select_area_um2(technology, 1 + WAY * LOOPS)
     return counted.scaled(LOOPS * COUNT_BITS) + made.scaled(bits)
 
 
@@ -99,16 +139,22 @@ def collector_area_um2(machine: Accelerator, technology: Technology) -> Band:
     bits = collector_bits(machine)
     if not bits:
         return ZERO
-    held = register_area_um2(technology, 1) + technology.tree_lane_um2_per_bit.band
+    arrays = built_arrays(machine)
+    lanes = machine.vector_lanes
+    rows = max((_row_sums(each) for each in arrays if each.element == "mac"), default=0)
+    trees = max((each.rows for each in arrays if each.element != "mac"), default=0)
+    # one of a row's scores, sums of columns or of trees, and the sum of all units
+    chosen = bits + (lanes - 1 + rows + trees + (rows > 0)) * machine.sum_bits
     adders = max(
-        (
-            (_sums(array) - 1) * array.accumulator_bits
-            for array in built_arrays(machine)
-            if array.element == "mac"
-        ),
+        ((_sums(array) - 1) * array.accumulator_bits for array in arrays if array.element == "mac"),
         default=0,
     )
-    return held.scaled(bits) + technology.adder_um2_per_bit.band.scaled(adders)
+    held = register_area_um2(technology, bits) + select_area_um2(technology, chosen)
+    return held + technology.adder_um2_per_bit.band.scaled(adders)
+
+
+def _row_sums(array: ComputeArray) -> int:
+    return array.rows if array.columns > 1 else 0
 
 
 def assembly_bits(machine: Accelerator) -> int:
@@ -139,18 +185,41 @@ def alignment_area_um2(machine: Accelerator, technology: Technology) -> Band:
     """Area of what turns the bytes of activations to their places, and addresses their banks."""
     if not built_arrays(machine):
         return ZERO
-    select = technology.tree_lane_um2_per_bit.band
     total = ZERO
     for memory in machine.memories:
-        ways = sum(operand in ("inputs", "outputs") for operand in memory.holds)
         banks = memory.bandwidth_bits_per_cycle // BYTE_BITS
-        if not priced_by_technology(memory) or not ways or banks < 2:
+        if not priced_by_technology(memory) or banks < 2:
             continue
-        turned = ways * memory.bandwidth_bits_per_cycle * math.ceil(math.log2(banks))
-        addressed = banks * row_bits(memory)
-        made = adder_area_um2(technology, 1) + select
-        total = total + select.scaled(turned) + made.scaled(addressed)
+        if "outputs" in memory.holds:
+            total = total + _diagonal_um2(banks, row_bits(memory), technology)
+        elif "inputs" in memory.holds:
+            total = total + _turned_um2(banks, row_bits(memory), technology)
     return total
+
+
+def _turned_um2(banks: int, row: int, technology: Technology) -> Band:
+    """Of a memory that is read from any byte on, and written in whole words."""
+    halvings = math.ceil(math.log2(banks))
+    selections = banks * (BYTE_BITS * halvings + row)
+    kept = register_area_um2(technology, halvings) + adder_area_um2(technology, row)
+    return kept + select_area_um2(technology, selections)
+
+
+def _diagonal_um2(banks: int, row: int, technology: Technology) -> Band:
+    """Of a memory whose words are frames or channels, or both."""
+    halvings = math.ceil(math.log2(banks))
+    written = WAY * banks * banks * (BYTE_BITS + row)
+    read = (banks - 1) * banks * BYTE_BITS
+    lanes = (banks - 1) * row * (1 + WAY * halvings)
+    # Of a lane its row, and its frame, channel and bank; of all the first row, the one below it,
+    # and multiples of a channel's rows
+    added = (banks - 1) * (row + 3 * halvings + 1)
+    added += row + row // 2 + (banks // 2 - 1) * PLACE_BITS // 2
+    decoded = technology.generator_and_um2_per_input.band.scaled(banks * banks * halvings)
+    chosen = select_area_um2(technology, written + read + lanes) + decoded
+    return (
+        chosen + adder_area_um2(technology, added) + register_area_um2(technology, banks * halvings)
+    )
 
 
 def row_bits(memory: MemoryLevel) -> int:
@@ -171,6 +240,33 @@ def built_arrays(machine: Accelerator) -> list[ComputeArray]:
 
 def _sums(array: ComputeArray) -> int:
     return array.rows if array.element == "ternary_tree" else array.instances("outputs")
+
+
+def shared_bits(machine: Accelerator) -> dict[str, int]:
+    """Array -> flip-flops of its operands that it has in common with arrays before it.
+
+    One array works at a time, so they take what they need of one operand of inputs, and of one of
+    weights; trits that a generator makes have an operand of their own.
+    """
+    found: dict[str, int] = {}
+    arrays = built_arrays(machine)
+    for operand in ("inputs", "weights"):
+        widest = 0
+        for array in arrays:
+            if operand == "weights" and machine.generator and array.element != "mac":
+                continue
+            bits = pass_bits(array, operand)
+            found[array.name] = found.get(array.name, 0) + min(bits, widest)
+            widest = max(widest, bits)
+    return found
+
+
+def made_bits(machine: Accelerator) -> int:
+    """Of the operand of trits that a generator makes; 0 without one."""
+    if machine.generator is None:
+        return 0
+    ternary = (each for each in built_arrays(machine) if each.element != "mac")
+    return max((pass_bits(each, "weights") for each in ternary), default=0)
 
 
 def pass_bits(array: ComputeArray, operand: Operand) -> int:

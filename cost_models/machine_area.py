@@ -31,6 +31,7 @@ from cost_models.control import (
     assembly_bits,
     collector_area_um2,
     control_area_um2,
+    shared_bits,
 )
 from cost_models.errors import InvalidAccelerator
 from cost_models.generator import GeneratorSpec, generator_parts, pair_bits
@@ -62,9 +63,10 @@ def machine_area_um2(
     """
     # Apart, because control, clock tree and wiring are a share of logic: a macro has its own.
     logic: dict[str, Band] = {}
+    shared = shared_bits(machine)
     for array in machine.arrays:
         logic[array.name] = array_area_um2(array, technology)
-        registers = registers_area_um2(array, technology)
+        registers = registers_area_um2(array, technology, shared.get(array.name, 0))
         if registers != ZERO:
             logic[f"registers of {array.name}"] = registers
     lane = vector_lane_area_um2(technology, machine.sum_bits)
@@ -120,27 +122,33 @@ def array_area_um2(array: ComputeArray, technology: Technology) -> Band:
     return (tree + adder).scaled(array.rows)
 
 
-def registers_area_um2(array: ComputeArray, technology: Technology) -> Band:
+def registers_area_um2(array: ComputeArray, technology: Technology, shared: int = 0) -> Band:
     """Area of the registers and latches of an array, unless part of the machine's own figure.
 
     A register of one value is flip-flops with enable; one of two values or more is a small register
     file, whose bits cost a share of its decoder and multiplexers, too. Register files that elements
     share are counted once (`ComputeArray.instances`).
+
+    Args:
+        array: whose.
+        technology: its constants.
+        shared: flip-flops that arrays before it have already (`control.shared_bits`).
     """
+    single = -shared
     registers = ZERO
     if array.element_um2 is None:
-        latch = register_area_um2(technology, array.latch_bits)
-        registers = latch.scaled(len(array.latched))
+        single += array.latch_bits * len(array.latched)
     for operand in OPERANDS if array.element_um2 is None else ():
         register = array.register(operand)
         if register is None or (operand == "outputs" and array.element == "ternary_adder"):
             continue  # the accumulator is part of the measured element
         width = array.accumulator_bits if operand == "outputs" else array.operand_bits
-        several = register.capacity_bits >= 2 * width  # selected from, so with a decoder
-        block = register_file_area_um2 if several else register_area_um2
-        area = block(technology, register.capacity_bits)
-        registers = registers + area.scaled(array.instances(operand))
-    return registers
+        bits = register.capacity_bits * array.instances(operand)
+        if register.capacity_bits >= 2 * width:  # selected from, so with a decoder
+            registers = registers + register_file_area_um2(technology, bits)
+        else:
+            single += bits
+    return registers + technology.register_um2_per_bit.band.scaled(max(0, single))
 
 
 def memory_area_um2(memory: MemoryLevel, technology: Technology) -> Band:

@@ -43,6 +43,7 @@ from cost_models.control import (
     assembly_bits,
     collector_bits,
     priced_by_technology,
+    shared_bits,
 )
 from cost_models.generator import GeneratorSpec, generator_parts, pair_bits
 from cost_models.machine_area import (
@@ -52,6 +53,7 @@ from cost_models.machine_area import (
     registers_area_um2,
     sum_bands,
 )
+from cost_models.selection import fetch_bits, loading_bits, vector_bits
 from cost_models.technology import Technology
 
 BITS_A_GATE = 16
@@ -140,7 +142,10 @@ def _flip_flops(machine: Accelerator) -> Iterator[int]:
     """Registers of each part, those of control left out, whose figure has its clock."""
     yield machine.vector_lanes * vector_lane_flip_flops(machine.sum_bits)
     yield collector_bits(machine) + assembly_bits(machine)
+    yield fetch_bits(machine) + vector_bits(machine) + loading_bits(machine)
+    shared = shared_bits(machine)
     for array in machine.arrays:
+        yield -shared.get(array.name, 0)
         yield sum(_register_bits(array, operand) for operand in OPERANDS)
         if array.operation_pj is None and array.latch_pj_per_bit is None:
             yield len(array.latched) * array.latch_bits

@@ -150,6 +150,8 @@ class Technology:
     ternary_adder_um2: Constant
     tree_lane_um2_per_bit: Constant
     """Per input bit of a lane, to pass, negate or drop it; the adders are counted apart."""
+    selection_um2_per_bit: Constant | None = None
+    """To take one of two; `tree_lane_um2_per_bit` where it is left out."""
     register_um2_per_bit: Constant
     """A flip-flop with enable."""
     register_file_um2_per_bit: Constant

@@ -49,6 +49,7 @@ MODULES = (
     "tree_array",
     "collector",
     "vector_source",
+    "signed_product",
     "requantiser",
 )
 

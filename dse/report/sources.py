@@ -124,7 +124,7 @@ def model_error_section() -> Section:
         sentences=(
             "The model ranks designs and machines; it is no sign-off figure, and no chip of these "
             "machines was laid out or measured; two published chips in 22FDX are priced within a "
-            "factor of 3.2 of what their papers print (docs/silicon.md). How far it is from tools "
+            "factor of 3.3 of what their papers print (docs/silicon.md). How far it is from tools "
             "that simulate or search the same machines, and from synthesis of the same blocks:",
         ),
         tables=(

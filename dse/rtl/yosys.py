@@ -44,7 +44,7 @@ class Circuit:
     """Texts of the Verilog files."""
 
 
-def run_script(commands: list[str], folder: Path) -> None:
+def run_script(commands: list[str], folder: Path, longest_s: float = LONGEST_S) -> None:
     """Run Yosys commands, one a line, in a folder: names of files in it need no path.
 
     A path may have spaces, which commands cannot have in a name.
@@ -62,12 +62,12 @@ def run_script(commands: list[str], folder: Path) -> None:
             env={**os.environ, "TMPDIR": "."},  # ABC's files go there too
             capture_output=True,
             text=True,
-            timeout=LONGEST_S,
+            timeout=longest_s,
             check=False,
         )
     except subprocess.TimeoutExpired:
         raise InvalidInput(
-            f"Yosys did not end within {LONGEST_S:g} s: the circuit is large, or the machine busy"
+            f"Yosys did not end within {longest_s:g} s: the circuit is large, or the machine busy"
         ) from None
     if result.returncode:
         output = f"{result.stdout}\n{result.stderr}"

@@ -18,6 +18,7 @@ from cost_models.area import (
     multiplier_area_um2,
     register_area_um2,
     register_file_area_um2,
+    select_area_um2,
     sram_area_um2,
     ternary_adder_area_um2,
     ternary_tree_area_um2,
@@ -212,9 +213,10 @@ def test_a_vector_lane_is_its_parts():
     technology = load_technology("synthesis_45nm")
     parts = (
         multiplier_area_um2(technology, 24, 16),
-        technology.tree_lane_um2_per_bit.band.scaled(5 * 40),  # shifts of the product by 0 to 31
+        # shifts by 16, 8, 4, 2 and 1; an offset or the other path; int8, a limit or 0
+        select_area_um2(technology, (39 + 31 + 27 + 25 + 24) + 24 + 16),
         adder_area_um2(technology, 24),
-        comparator_area_um2(technology, 40),
+        comparator_area_um2(technology, 10),  # upper bits of a result with its sign
         register_area_um2(technology, 24 + 24 + 8 + 8),
     )
     assert vector_lane_area_um2(technology) == sum(parts, Band(low=0.0, mid=0.0, high=0.0))

@@ -29,6 +29,15 @@ def of_array(name: str, **changes: object) -> Change:
     return change
 
 
+def without_trees(change: Change) -> Change:
+    def changed(machine: Accelerator) -> Accelerator:
+        macs = tuple(each for each in machine.arrays if each.name == "macs")
+        stored = dataclasses.replace(machine, arrays=macs, generator=None, ternary_weights="stored")
+        return change(stored)
+
+    return changed
+
+
 def of_memory(name: str, **changes: object) -> Change:
     def change(machine: Accelerator) -> Accelerator:
         memories = tuple(
@@ -52,7 +61,11 @@ def registers(array: str, operand: str, bits: list[int]) -> list[Change]:
 
 LADDERS: dict[str, list[Change]] = {
     "latched": [of_array("trees", latched=()), of_array("trees", latched=("inputs",))],
-    "latched of macs": [of_array("macs", latched=()), of_array("macs", latched=("inputs",))],
+    # without trees, as arrays share what they take operands from
+    "latched of macs": [
+        without_trees(of_array("macs", latched=())),
+        without_trees(of_array("macs", latched=("inputs",))),
+    ],
     "saved_states": [saved(0), saved(1)],
     "accumulators": registers("trees", "outputs", [24, 96, 384, 1_536, 6_144]),
     "weights of macs": registers("macs", "weights", [8, 32, 128, 512, 2_048]),

@@ -346,7 +346,11 @@ def test_the_clock_by_hand():
     # with two sums and a word twice; the collector has 64 sums; a pass's 512 bits of weights come
     # in words of 64, of inputs in words of 256, and those in words of 64; the last are not held
     lanes, collector, assembly = 8 * (24 + 24 + 8 + 8), 64 * 24, 512 - 64 + 512 - 64
-    assert found.flip_flops == 64 * (8 + 24 + 8) + lanes + collector + assembly
+    # a place of 21 bits, 32 bytes that may be padding, the number of a word of 14 bits, a word of
+    # 64, and counts of 24 bits; a mean of 24, a score's 8, a record's 3, 9 flags; a record and 38
+    fetch, vectors, loading = 21 + 32 + 14 + 64 + 24, 24 + 8 + 3 + 9, 48 + 38
+    own = 64 * (8 + 24 + 8) + lanes + collector + assembly
+    assert found.flip_flops == own + fetch + vectors + loading
     assert LOW_LEAKAGE.clock_gate_pj is not None
     closed = found.flip_flops / BITS_A_GATE * LOW_LEAKAGE.clock_gate_pj.value
     assert closed < found.clock_pj_per_cycle.mid < 2 * closed  # the rest is wire

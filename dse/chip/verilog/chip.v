@@ -234,7 +234,7 @@ module chip #(
     );
     parameter_store #(
         .WORD_BITS(WEIGHT_BITS), .LANES(LANES), .LANE_BITS(LANE_BITS), .ROWS(RECORD_ROWS),
-        .SEED_RECORDS(SEED_RECORDS), .ADDRESS_BITS(WEIGHT_ADDRESS_BITS),
+        .GENERATES(GENERATES), .SEED_RECORDS(SEED_RECORDS), .ADDRESS_BITS(WEIGHT_ADDRESS_BITS),
         .RECORD_BITS(RECORD_BITS), .BITS(CHANNEL_BITS)
     ) parameters (
         .clk(clk), .start(start), .base(record_base), .count(record_count),

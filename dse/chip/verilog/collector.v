@@ -30,6 +30,7 @@ module collector #(
 );
     localparam UNITS = ROWS * COLUMNS;
     localparam HELD = UNITS > LANES ? UNITS : LANES;
+    localparam SCORE_BITS = LANES > 1 ? $clog2(LANES) : 1;   // a row has as many scores at most
 
     reg  [7:0]               rows;      // that wait
     reg  [HELD*SUM_BITS-1:0] held;      // the next one lowest
@@ -69,7 +70,8 @@ module collector #(
     end
 
     assign values[LANES*SUM_BITS-1:SUM_BITS] = held[LANES*SUM_BITS-1:SUM_BITS];
-    assign values[SUM_BITS-1:0] = scores ? held[score*SUM_BITS +: SUM_BITS] : held[SUM_BITS-1:0];
+    assign values[SUM_BITS-1:0] = scores
+        ? held[score[SCORE_BITS-1:0]*SUM_BITS +: SUM_BITS] : held[SUM_BITS-1:0];
 
     always @(posedge clk)
         if (start) begin

@@ -11,6 +11,7 @@ module parameter_store #(
     parameter LANES = 8,
     parameter LANE_BITS = 3,
     parameter ROWS = 32,
+    parameter GENERATES = 1,          // 0: no register of start words, as nobody would read it
     parameter SEED_RECORDS = 1,
     parameter ADDRESS_BITS = 20,
     parameter RECORD_BITS = 48,
@@ -64,7 +65,7 @@ module parameter_store #(
                 default: now[2*UNIT_BITS +: WORD_BITS] = q;
             endcase
     end
-    wire store = whole && seeds_left == 0;
+    wire store = whole && (!GENERATES || seeds_left == 0);
 
     // A word finds room where at most two units are left; three are a record that goes first.
     assign wanted  = units_left != 0 && rest < NEEDED;
@@ -109,7 +110,7 @@ module parameter_store #(
             end
             if (whole)
                 left <= left - 1'b1;
-            if (whole && seeds_left != 0) begin
+            if (GENERATES && whole && seeds_left != 0) begin
                 seed       <= (seed << RECORD_BITS) | now[RECORD_BITS-1:0];
                 seeds_left <= seeds_left - 1'b1;
                 seed_there <= seeds_left == 1;

@@ -110,15 +110,23 @@ module requantiser #(
             wire signed [SUM_BITS-1:0] value   = now[lane*SUM_BITS +: SUM_BITS];
             wire signed [15:0]         factor  = own[15:0];
             wire [4:0]                 shift   = own[20:16];
-            wire signed [SUM_BITS+15:0] product = value * factor;
-            wire signed [SUM_BITS+15:0] scaled  = product >>> shift;
+            wire signed [SUM_BITS+15:0] product;
+            signed_product #(.A(SUM_BITS), .B(16)) multiplies (.a(value), .b(factor), .product(product));
+            // product >>> shift, a bit of the shift a stage; each keeps what the later ones may need.
+            wire signed [TOTAL_BITS+30:0] extended_product = product;
+            wire [TOTAL_BITS+14:0] by_16 = shift[4] ? extended_product[16 +: TOTAL_BITS+15]
+                : extended_product[0 +: TOTAL_BITS+15];
+            wire [TOTAL_BITS+6:0]  by_8 = shift[3] ? by_16[8 +: TOTAL_BITS+7] : by_16[0 +: TOTAL_BITS+7];
+            wire [TOTAL_BITS+2:0]  by_4 = shift[2] ? by_8[4 +: TOTAL_BITS+3] : by_8[0 +: TOTAL_BITS+3];
+            wire [TOTAL_BITS:0]    by_2 = shift[1] ? by_4[2 +: TOTAL_BITS+1] : by_4[0 +: TOTAL_BITS+1];
+            wire [TOTAL_BITS-1:0]  scaled = shift[0] ? by_2[1 +: TOTAL_BITS] : by_2[0 +: TOTAL_BITS];
             reg  signed [TOTAL_BITS-1:0] total;
             wire signed [RECORD_BITS-22:0] offset = own[RECORD_BITS-1:21];
             wire signed [31:0] extended = offset;
             wire signed [TOTAL_BITS-1:0] base = values_begin ? extended[TOTAL_BITS-1:0] : total;
             always @(posedge clk)
                 if (values_valid)
-                    total <= base + scaled[TOTAL_BITS-1:0];
+                    total <= base + scaled;
             wire signed [TOTAL_BITS-8:0] result = total[TOTAL_BITS-1:7];
             wire positive = !total[TOTAL_BITS-1];
             // Beyond int8: bits above the seventh are not all the sign. -128 becomes -127.

@@ -20,7 +20,9 @@ module vector_source #(
     output                      ready,
     output [LANES*SUM_BITS-1:0] values
 );
-    reg  [SUM_BITS-1:0] sum, frames_sum;
+    localparam FEW_BITS = 8 + $clog2(LANES);          // of the frames of one word
+    reg  [SUM_BITS-1:0] sum;
+    reg  [FEW_BITS-1:0] few;
 
     assign ready = valid && (!means || ends_group);
     assign taken = ready ? accepted : valid;
@@ -33,11 +35,12 @@ module vector_source #(
     wire [LANES*8-1:0] added = word & {LANES*8{means && valid}};
     integer each;
     always @* begin
-        frames_sum = sum;
+        few = {FEW_BITS{1'b0}};
         for (each = 0; each < LANES; each = each + 1)
-            if (each < left)
-                frames_sum = frames_sum + {{SUM_BITS-8{added[each*8+7]}}, added[each*8 +: 8]};
+            few = few + ({{FEW_BITS-8{added[each*8+7]}}, added[each*8 +: 8]}
+                & {FEW_BITS{each < left}});
     end
+    wire [SUM_BITS-1:0] frames_sum = sum + {{SUM_BITS-FEW_BITS{few[FEW_BITS-1]}}, few};
 
     genvar lane;
     generate
