@@ -34,7 +34,6 @@ from dashboard.literature import published_points
 from dashboard.notes import note_columns, notes_of
 from dashboard.parallel import axes_of, draw_parallel, parallel
 from dashboard.selection import (
-    Outline,
     Ranges,
     Selection,
     current_selection,
@@ -54,18 +53,8 @@ from dashboard.shortlist import (
     toggle_button,
 )
 from dashboard.studies import StudyFrame, table_of_bands, table_of_confirmed
-from dashboard.texts import (
-    amount,
-    amount_format,
-    call_errors,
-    figure,
-    label,
-    name_of,
-    plain,
-    sentence,
-)
+from dashboard.texts import amount, amount_format, figure, label, name_of, plain
 from dse.columns import LABELS, OBJECTIVE_COLUMNS
-from dse.errors import InvalidInput
 from dse.sheets import csv_frame
 from dse.studies.frontier import hypervolume_share
 from dse.studies.rows import FULL, Evaluation
@@ -100,15 +89,6 @@ class View:
     """`points`; `parallel`: lines through several columns; `axes`: the best of pairs of values."""
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Containers of the page that the plot's part draws into."""
-
-    plot: Any
-    details: Any
-    export: Any
-
-
 @page("")
 def main() -> None:
     """Draw the page."""
@@ -127,49 +107,16 @@ def main() -> None:
     looked_at = study.scaled[chosen.holds(study.scaled)]
     shown_rows = looked_at[affordable(looked_at, budget)]
     selection = _selection(study)
-    _seen(study, shown_rows, view, budget, selection.outline, Places(wide, details, export))
+    inside = designs_of(shown_rows, selection)
+    with wide:
+        _plot(study, shown_rows, view, budget, selection, export)
     with answer:
         _answer(study, shown_rows, bool(budget))
+    with details:
+        _details(study, shown_rows, selection, inside)
     with listed:
         _shortlist(study)
-    inside = designs_of(shown_rows, selection)
     _table(shown_rows if inside is None else shown_rows[inside], study)
-
-
-# A click is answered by this part alone: tools, sliders and table would be most of the work, and
-# say the same after it. An outline narrows the table, so it has the whole page run again, before
-# anything is drawn. The address is written here, too, and how the page was left is noted.
-@st.fragment
-def _seen(
-    study: StudyFrame,
-    frame: pd.DataFrame,
-    view: View,
-    budget: dict[str, float],
-    tabled: Outline | Ranges | None,
-    places: Places,
-) -> None:
-    """The plot, and what is selected in it.
-
-    Args:
-        study: it.
-        frame: its rows within filter and budget.
-        view: what the plot shows.
-        budget: column -> most.
-        tabled: outline of which the table shows the rows.
-        places: where to draw.
-    """
-    call_errors(study.asked.error_name)  # a fragment is a page of its own
-    selection = _selection(study)
-    if selection.outline != tabled:
-        st.rerun()
-    try:
-        with places.plot:
-            _plot(study, frame, view, budget, selection, places.export)
-        with places.details:
-            _details(study, frame, selection, designs_of(frame, selection))
-    except InvalidInput as error:
-        st.error(sentence(error))
-    links.end(str(st.session_state[links.PAGE]))
 
 
 def _header(study: StudyFrame) -> None:
@@ -512,8 +459,7 @@ def _picked_design(study: StudyFrame, row: Evaluation, design: str) -> None:
     with st.container(horizontal=True):
         if st.button("Open the design", type="primary", icon=":material/open_in_new:", key="open"):
             open_design(design)
-        if toggle_button(study, design, "list_picked"):
-            st.rerun()  # the list beside this part, and the address
+        toggle_button(study, design, "list_picked")
 
 
 def _shortlist(study: StudyFrame) -> None:

@@ -280,14 +280,6 @@ def test_a_click_on_a_point_shows_its_design(server: tuple[str, Path], page: Any
     page.mouse.click(box["x"] + int(columns[middle]), box["y"] + int(rows[middle]))
     page.get_by_role("button", name="Open the design").wait_for()
     assert page.get_by_text("On the frontier: no trained design").count() == 1
-    # A click runs only the plot's part of the page; the address and the list follow all the same.
-    page.wait_for_url(re.compile(r"picked=[0-9a-f]{12}"))
-    page.get_by_role("button", name="Shortlist", exact=True).click()
-    page.wait_for_url(re.compile(r"shortlist=[0-9a-f]{12}"))
-    page.get_by_role("button", name="Off the shortlist").first.wait_for()
-    settle(page)
-    page.get_by_role("tab", name="Shortlist").click()
-    assert page.get_by_role("button", name="Compare").count() == 1
 
 
 @pytest.mark.soak
