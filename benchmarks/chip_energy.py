@@ -35,12 +35,14 @@ from benchmarks.chip_logic import (
     Modules,
     netlists,
     read_rows,
+    side_by_side,
 )
 from benchmarks.clock_and_control import Library, read_library
 from benchmarks.gates import MACRO, Flat, Run, Toggled, flatten, simulate_gates
 from cost_models import load_accelerator, load_technology
 from cost_models.energy import Component, Entry, price_list
 from dse.chip.export import FEATURES, ChipExport
+from dse.columns import significant
 from dse.networks.lowering import lower
 from dse.training.integer import quantise_network
 from dse.training.source import calibration_pictures, trained, untrained
@@ -221,25 +223,15 @@ def rows_of(
 
 def table(rows: list[dict[str, str]], machine: str) -> str:
     """Circuit beside model, in nJ an inference, as docs/how-to/chip.md shows them."""
-    found = {(r["library"], r["part"]): r for r in rows if r["machine"] == machine}
-    libraries = list(dict.fromkeys(library for library, _ in found))
-    heads = [f"{library} | model | ratio" for library in libraries]
-    lines = [
-        f"| part of `{machine}`, nJ | {' | '.join(heads)} |",
-        "|---" * (1 + 3 * len(libraries)) + "|",
-    ]
-    for part in dict.fromkeys(part for _, part in found):
-        cells = [_compared([found[each, part]]) for each in libraries if (each, part) in found]
-        lines.append(f"| {part} | {' | '.join(cells)} |")
-    total = [_compared([r for (of, _), r in found.items() if of == each]) for each in libraries]
-    return "\n".join([*lines, f"| all logic | {' | '.join(total)} |"])
+    mine = [row for row in rows if row["machine"] == machine]
+    return side_by_side(mine, f"part of `{machine}`, nJ", _compared)
 
 
 def _compared(rows: list[dict[str, str]]) -> str:
     circuit = sum(float(row[name]) for row in rows for name in SPENT) * 1e-3
     model = sum(float(row["model_pj"]) for row in rows) * 1e-3
     ratio = f"{circuit / model:.1f}" if model else "not priced"
-    return f"{circuit:.3g} | {model:.3g} | {ratio}"
+    return f"{significant(circuit)} | {significant(model)} | {ratio}"
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:

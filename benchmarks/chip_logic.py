@@ -17,6 +17,7 @@ import argparse
 import csv
 import json
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -298,21 +299,28 @@ def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
 
 def table(rows: list[dict[str, str]], machine: str) -> str:
     """Circuit beside model, in µm², as docs/how-to/chip.md shows them."""
-    found = {(r["library"], r["part"]): r for r in rows if r["machine"] == machine}
+    mine = [row for row in rows if row["machine"] == machine and row["part"] != MULTIPLIERS]
+    return side_by_side(mine, f"part of `{machine}`, µm²", _compared)
+
+
+def side_by_side(
+    rows: list[dict[str, str]], heading: str, compared: Callable[[list[dict[str, str]]], str]
+) -> str:
+    """A table of parts, and of all logic, with three columns a library: circuit, model, ratio.
+
+    Args:
+        rows: of one machine, each part once a library.
+        heading: of the parts.
+        compared: the three cells of rows together.
+    """
+    found = {(row["library"], row["part"]): row for row in rows}
     libraries = list(dict.fromkeys(library for library, _ in found))
     heads = [f"{library} | model | ratio" for library in libraries]
-    lines = [
-        f"| part of `{machine}`, µm² | {' | '.join(heads)} |",
-        "|---" * (1 + 3 * len(libraries)) + "|",
-    ]
+    lines = [f"| {heading} | {' | '.join(heads)} |", "|---" * (1 + 3 * len(libraries)) + "|"]
     for part in dict.fromkeys(part for _, part in found):
-        if part != MULTIPLIERS:
-            cells = [_compared([found[each, part]]) for each in libraries]
-            lines.append(f"| {part} | {' | '.join(cells)} |")
-    total = [
-        _compared([r for (of, part), r in found.items() if of == each and part != MULTIPLIERS])
-        for each in libraries
-    ]
+        cells = [compared([found[each, part]]) for each in libraries]
+        lines.append(f"| {part} | {' | '.join(cells)} |")
+    total = [compared([row for row in rows if row["library"] == each]) for each in libraries]
     return "\n".join([*lines, f"| all logic | {' | '.join(total)} |"])
 
 

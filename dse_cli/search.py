@@ -217,12 +217,14 @@ def _print_check(spec: "StudySpec", console: Console) -> None:
     """Say what a study is, what its space comes to, and what its data say against it.
 
     Raises:
-        InvalidInput: its data cannot be used; or no design is within the limits.
+        InvalidInput: its data or its prior cannot be used; or no design is within the limits.
     """
     from dse.design.space import check_not_empty
     from search.check import check_data, check_space
+    from search.experience import check_prior
 
     check_not_empty(spec.space)
+    check_prior(spec)
     hardware = spec.hardware
     lost = ""
     if hardware.skipped:

@@ -43,6 +43,21 @@ MOST_FEATURE = 100.0
 """Of a feature's magnitude: a network of 2^100 additions is a slip of a disk."""
 
 
+def check_prior(spec: StudySpec, folder: Path | None = None) -> None:
+    """Refuse a prior that a study cannot begin with, before anything of the study is written.
+
+    Args:
+        spec: of the study.
+        folder: of the study; one that has begun has what it needs in there.
+
+    Raises:
+        InvalidFile: the prior is damaged, or of another feature set.
+    """
+    given = spec.prior not in ("none", "shipped") and spec.sampler == "known_cost"
+    if given and (folder is None or not (folder / EXPERIENCE).exists()):
+        read_prior(Path(spec.prior))
+
+
 def prepare(spec: StudySpec, folder: Path, earlier: Sequence[Study]) -> list[str]:
     """Write what a study begins with, unless it stands there already.
 
@@ -185,6 +200,8 @@ def _read(path: Path) -> tuple[Experience, list[str]]:
             )
         of = [str(each) for each in _list(plain["of"])]
         return Experience(tuple(map(_task, _list(plain["tasks"]))), _hyper(plain["hyper"])), of
+    except InvalidFile:
+        raise
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidFile(
             f"{path} cannot be read: {error}; restore it or use prior: none"

@@ -23,7 +23,7 @@ from dse.studies.rows import read_all_rows
 from dse.studies.spec import StudySpec
 from dse.studies.unchanged import check_unchanged
 from dse.training.job import Training
-from search.experience import prepare
+from search.experience import check_prior, prepare
 from search.loop import Loop
 from search.reuse import earlier_studies
 from search.state import Outcome, Progress
@@ -87,6 +87,7 @@ def run_study(
     """
     places = _Places(folder=folder, url=url, storage=storage, cache=cache)
     _check_folder(spec, folder)
+    check_prior(spec, folder)
     mirror = _open_mirror(places)
     with ExitStack() as stack:
         board = None

@@ -64,6 +64,20 @@ def test_a_prior_of_another_feature_set_is_refused_by_name(tmp_path: Path) -> No
             read_prior(path)
 
 
+def test_a_study_with_a_prior_that_it_cannot_use_leaves_no_folder(
+    study_file: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "prior.json"
+    path.write_text(experience_text(SMALL, []).replace("networks-1", "networks-0"))
+    with pytest.raises(InvalidFile) as refused:
+        run(study_file, tmp_path / "study", prior=str(path))
+    assert str(refused.value) == (
+        f"{path} is a prior of the feature set 'networks-0', and this program describes networks "
+        "by 'networks-1': make it anew (python benchmarks/prior.py), or use prior: shipped"
+    )
+    assert not (tmp_path / "study").exists()
+
+
 def test_damaged_priors_are_read_or_refused_in_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / EXPERIENCE
     good = experience_text(SMALL, ["one"])

@@ -42,9 +42,16 @@ def test_truth_tables_by_hand():
 
 def small_library(text: str) -> Library:
     return Library(
-        name="small", text=text, voltage_v=1.8, femto=1000.0, slew=0.1, gate="", tied="",
-        buffer="buf", register="dff",
-    )  # fmt: skip
+        name="small",
+        text=text,
+        voltage_v=1.8,
+        femto=1000.0,
+        slew=0.1,
+        gate="",
+        tied="",
+        buffer="buf",
+        register="dff",
+    )
 
 
 @pytest.mark.parametrize("gated", [False, pytest.param(True, marks=pytest.mark.soak)])
