@@ -38,7 +38,7 @@ from benchmarks.chip_logic import (
     side_by_side,
 )
 from benchmarks.clock_and_control import Library, read_library
-from benchmarks.gates import MACRO, Flat, Run, Toggled, flatten, simulate_gates
+from benchmarks.gates import MACRO, Flat, Run, Toggled, flatten, loads, simulate_gates
 from cost_models import load_accelerator, load_technology
 from cost_models.energy import Component, Entry, price_list
 from dse.chip.export import FEATURES, ChipExport
@@ -135,12 +135,8 @@ def simulate_chip(chip: ChipExport, flat: Flat, folder: Path) -> Toggled:
 def circuit_pj(flat: Flat, toggles: Any) -> dict[str, dict[str, float]]:
     """Part -> energy in pJ of its logic, its clock pins, and the clock gates in front of them."""
     library = flat.library
-    load = np.zeros(flat.nets)
+    load = loads(flat)
     placed = [cell for cell in flat.cells if cell.kind not in MACRO]
-    for cell in placed:
-        for pin, bits in cell.pins.items():
-            if bits and not flat.kind(cell.kind).pins[pin].output:
-                load[bits[0]] += flat.kind(cell.kind).pins[pin].capacitance
     pj = library.femto * 1e-3
     half = library.voltage_v**2 / 2
     found: dict[str, dict[str, float]] = defaultdict(lambda: dict.fromkeys(SPENT, 0.0))

@@ -92,6 +92,17 @@ class Pin:
     capacitance: float
     function: str
     inside: list[tuple[list[float], list[float], Any]] = field(default_factory=list)
+    behind: list[tuple[list[float], list[float], Any]] = field(default_factory=list)
+    """Delays of an output, for each input that changes it, rising and falling."""
+
+    def delay(self, slew: float, load: float) -> float:
+        """Mean over inputs, rise and fall, in the library's unit of time.
+
+        Raises:
+            AssertionError: the library has no delays of this pin.
+        """
+        assert self.behind, self.name
+        return float(np.mean([_look_up(*table, slew, load) for table in self.behind]))
 
     def spent(self, slew: float, load: float) -> float:
         """Mean over rise, fall and states of the other pins, in the library's unit."""
@@ -169,6 +180,12 @@ def read_cell(library: Library, name: str) -> Cell:
             group.get("function", [""])[0],
         )
         for inner, _, power in group["groups"]:
+            if inner == "timing" and pin.output:
+                pin.behind += [
+                    _table(table)
+                    for edge, _, table in power["groups"]
+                    if edge in ("cell_rise", "cell_fall")
+                ]
             if inner != "internal_power" or power.get("related_pg_pin", ["VDD"])[0] == "VSS":
                 continue
             for edge, _, table in power["groups"]:

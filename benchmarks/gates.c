@@ -1,4 +1,4 @@
-/* Gate-level simulation with a unit of delay a gate: every change of every net is counted.
+/* Gate-level simulation with delays: every change of every net is counted, glitches included.
  *
  *     gates NETLIST COUNTS
  *
@@ -6,25 +6,27 @@
  * COUNTS gets, for each group of cycles, the changes of each net: unsigned 64-bit numbers. A line on
  * standard output is what the outputs that are watched were at the end of a cycle.
  *
- * Time within a cycle is counted in gates. At time 0 the clock rises; a flip-flop's output follows two
- * units behind its clock, a gate's one behind its inputs; inputs of the circuit change at 5. All
- * that is quiet, the clock falls. A gate whose inputs change at one time is evaluated once, so a pulse
- * that is shorter than a unit does not exist: the delays are Verilog's inertial `assign #1`.
+ * Time within a cycle is counted in units. At time 0 the clock rises; outputs follow behind inputs, and
+ * a flip-flop's behind its clock, by as many units as the netlist says; inputs of the circuit change
+ * then, too. All that is quiet, the clock falls. Delays are inertial, as those of Verilog's
+ * `assign #n`: what would change an output and is over before its delay is, changes nothing. A clock
+ * gate takes one unit: a clock tree is balanced, so flip-flops behind it are not late.
  */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLOTS = 8, INPUTS_CHANGE = 5, REGISTER_DELAY = 2 };
+enum { SLOTS = 1 << 15 };                           /* more than the longest delay */
 enum { LOGIC, REGISTER, GATE_CLOCK, GATE_ENABLE, MEMORY };
 
 typedef struct { int32_t kind, cell; uint32_t mask; } Reader;
 
 typedef struct { int32_t first, count; } Span;      /* in a pool */
 
-typedef struct { int out; uint32_t at; int32_t table; } Logic;
-typedef struct { int outs[2], count; uint32_t at, own; int32_t table; } Register;
+/* `pending`: when the output changes, 0 if it does not. */
+typedef struct { int out, delay; uint32_t at; int32_t table; long long pending; } Logic;
+typedef struct { int outs[2], count, delay; uint32_t at, own; int32_t table; } Register;
 typedef struct { int clock, enable, out, held; } ClockGate;
 typedef struct {
     int ports, words, bits, address_bits, enable, write, lower, upper, data, q;
@@ -44,7 +46,8 @@ static int *pins;                                   /* nets of memories' ports *
 static int *marked, marked_count;
 static unsigned char *is_marked;
 static int *slots[SLOTS], slot_counts[SLOTS], slot_sizes[SLOTS];
-static long long at_time;
+static long long at_time, outstanding, latest;
+static int memory_delay;
 static int *rising_registers, rising_count, *rising_memories, rising_memory_count;
 
 static void *room(size_t count, size_t size) {
@@ -69,13 +72,26 @@ static void expect(const char *word) {
 
 static int bit(int32_t table, uint32_t at) { return tables[table + (at >> 6)] >> (at & 63) & 1; }
 
-static void toggle_later(int net, int delay) {
+/* What is later: a net that changes, or ~g, gate g's output, if nothing has called it back. */
+static void later(int what, int delay) {
     int slot = (at_time + delay) % SLOTS;
     if (slot_counts[slot] == slot_sizes[slot]) {
         slot_sizes[slot] = slot_sizes[slot] ? 2 * slot_sizes[slot] : 1024;
         slots[slot] = realloc(slots[slot], slot_sizes[slot] * sizeof(int));
     }
-    slots[slot][slot_counts[slot]++] = net;
+    slots[slot][slot_counts[slot]++] = what;
+    outstanding++;
+}
+
+static void evaluate(int gate) {
+    Logic *g = &logic[gate];
+    is_marked[gate] = 0;
+    int changes = bit(g->table, g->at) != value[g->out];
+    if (changes && !g->pending) {
+        g->pending = at_time + g->delay;
+        later(~gate, g->delay);
+    } else if (!changes)
+        g->pending = 0;
 }
 
 static uint64_t word_at(int first, int bits) {
@@ -94,7 +110,7 @@ static void clock_memory(Memory *m) {
     if (reads && from < (uint64_t)m->words)
         for (int i = 0; i < m->bits; i++)
             if ((m->content[from * parts + i / 64] >> (i % 64) & 1) != value[pins[m->q + i]])
-                toggle_later(pins[m->q + i], REGISTER_DELAY);
+                later(pins[m->q + i], memory_delay);
     if (writes && to < (uint64_t)m->words)
         for (int p = 0; p < parts; p++) {
             int left = m->bits - 64 * p;
@@ -124,7 +140,7 @@ static void toggle(int net) {
             ClockGate *g = &gates[r->cell];
             if (!value[g->clock]) g->held = value[g->enable];
             if (r->kind == GATE_CLOCK && (value[g->clock] & g->held) != value[g->out])
-                toggle_later(g->out, 1);
+                later(g->out, 1);
             break;
         }
         default:
@@ -133,28 +149,38 @@ static void toggle(int net) {
     }
 }
 
-static void settle(void) {
-    for (int quiet = 0; quiet < SLOTS; at_time++) {
+/* From now until nothing is left to happen; returns how long it was to the last change. */
+static long long settle(void) {
+    long long begun = at_time, last = at_time;
+    for (; outstanding; at_time++) {
         int slot = at_time % SLOTS, count = slot_counts[slot];
-        quiet = count ? 0 : quiet + 1;
+        if (!count) continue;
+        outstanding -= count;
         slot_counts[slot] = 0;
         marked_count = rising_count = rising_memory_count = 0;
-        for (int i = 0; i < count; i++) toggle(slots[slot][i]);
+        for (int i = 0; i < count; i++) {
+            int what = slots[slot][i];
+            if (what < 0) {
+                Logic *g = &logic[~what];
+                if (g->pending != at_time) continue;
+                g->pending = 0;
+                what = g->out;
+            }
+            last = at_time;
+            toggle(what);
+        }
         /* What is clocked sees the values of this very time. */
         for (int i = 0; i < rising_count; i++) {
             Register *r = &registers[rising_registers[i]];
             if (bit(r->table, r->at) != ((r->at & r->own) != 0)) {
                 r->at ^= r->own;
-                for (int o = 0; o < r->count; o++) toggle_later(r->outs[o], REGISTER_DELAY);
+                for (int o = 0; o < r->count; o++) later(r->outs[o], r->delay);
             }
         }
         for (int i = 0; i < rising_memory_count; i++) clock_memory(&memories[rising_memories[i]]);
-        for (int i = 0; i < marked_count; i++) {
-            Logic *g = &logic[marked[i]];
-            is_marked[marked[i]] = 0;
-            if (bit(g->table, g->at) != value[g->out]) toggle_later(g->out, 1);
-        }
+        for (int i = 0; i < marked_count; i++) evaluate(marked[i]);
     }
+    return last - begun;
 }
 
 /* `table`: its words. */
@@ -200,7 +226,8 @@ int main(int count, char **names) {
     readers = room(nets, sizeof(Span));
     reader_pool = room(reader_count, sizeof(Reader));
     int used_tables = 0, used_pins = 0;
-    /* logic N, then of each: output, table. */
+    /* memory DELAY, of its output; logic N, then of each: output, delay, table. */
+    expect("memory"); memory_delay = number();
     expect("logic");
     int logic_count = number();
     logic = room(logic_count, sizeof(Logic));
@@ -208,9 +235,10 @@ int main(int count, char **names) {
     is_marked = room(logic_count, 1);
     for (int i = 0; i < logic_count; i++) {
         logic[i].out = number();
+        logic[i].delay = number();
         logic[i].table = read_table(&used_tables);
     }
-    /* registers N, then of each: outputs, bit of its own value, value at the beginning, table. */
+    /* registers N, then of each: outputs, delay, bit of its own value, value at the beginning, table. */
     expect("registers");
     int register_count = number();
     registers = room(register_count, sizeof(Register));
@@ -219,6 +247,7 @@ int main(int count, char **names) {
         Register *r = &registers[i];
         r->count = number();
         for (int o = 0; o < r->count; o++) r->outs[o] = number();
+        r->delay = number();
         r->own = number();
         if (number()) r->at = r->own;
         r->table = read_table(&used_tables);
@@ -263,23 +292,15 @@ int main(int count, char **names) {
     /* Values at the beginning, of all nets: what is not 0. */
     expect("ones");
     int ones = number();
-    for (int i = 0; i < ones; i++) toggle_later(number(), 0);
-    for (int i = 0; i < logic_count; i++) { is_marked[i] = 1; marked[i] = i; }
-    marked_count = logic_count;
-    for (int i = 0; i < slot_counts[0]; i++) toggle(slots[0][i]);
-    slot_counts[0] = 0;
-    for (int i = 0; i < marked_count; i++) {
-        Logic *g = &logic[marked[i]];
-        is_marked[marked[i]] = 0;
-        if (bit(g->table, g->at) != value[g->out]) toggle_later(g->out, 1);
-    }
     at_time = 1;
+    for (int i = 0; i < ones; i++) toggle(number());
+    for (int i = 0; i < logic_count; i++) evaluate(i);
     settle();
-    /* clock NET, inputs N NETS, cycles N, of each a text of 0 and 1; the last one stays. */
+    /* clock NET, inputs DELAY N NETS, cycles N, of each a text of 0 and 1; the last one stays. */
     expect("clock");
     int clock = number();
     expect("inputs");
-    int input_count = number();
+    int input_delay = number(), input_count = number();
     int *inputs = room(input_count, sizeof(int));
     for (int i = 0; i < input_count; i++) inputs[i] = number();
     expect("cycles");
@@ -303,7 +324,7 @@ int main(int count, char **names) {
 
     uint64_t *in_group = room(groups, 8);
     for (int i = 0; i < input_count; i++)   /* the first vector stands before the first clock */
-        if (value[inputs[i]] != (vectors[i] == '1')) toggle_later(inputs[i], 0);
+        if (value[inputs[i]] != (vectors[i] == '1')) later(inputs[i], 0);
     settle();
     long long cycle = 0;
     for (; cycle < most; cycle++) {
@@ -317,13 +338,14 @@ int main(int count, char **names) {
             in_group[group]++;
         } else
             now_counts = ignored;
-        toggle_later(clock, 0);
+        later(clock, 0);
         char *vector = vectors + (size_t)next * (input_count + 1);
         for (int i = 0; i < input_count; i++)
-            if (value[inputs[i]] != (vector[i] == '1')) toggle_later(inputs[i], INPUTS_CHANGE);
-        settle();
+            if (value[inputs[i]] != (vector[i] == '1')) later(inputs[i], input_delay);
+        long long settled = settle();
+        if (cycle >= from && settled > latest) latest = settled;
         /* The falling edge belongs to the cycle that ends with the next rise. */
-        toggle_later(clock, 0);
+        later(clock, 0);
         settle();
         if (cycle >= from && valid >= 0 && value[valid]) {
             for (int i = watched; i--;) putchar('0' + value[watch[i]]);
@@ -333,7 +355,7 @@ int main(int count, char **names) {
     }
     printf("cycles");
     for (int g = 0; g < groups; g++) printf(" %llu", (unsigned long long)in_group[g]);
-    printf("\n");
+    printf("\nsettled %lld\n", latest);
     FILE *file = fopen(names[2], "wb");
     if (!file || fwrite(counts, 8, (size_t)nets * groups, file) != (size_t)nets * groups) return 2;
     return fclose(file) != 0;

@@ -1,9 +1,14 @@
 """Gate-level simulation of whole chips: every change of every net, glitches included.
 
 A mapped netlist of Yosys (JSON, with or without hierarchy) becomes one flat list of cells, and
-`gates.c` simulates it with a unit of delay a gate: what `benchmarks.clock_and_control.simulate`
-does in Icarus, fast enough for a whole inference. Memories are behavioural. Without delays (as
-Verilator simulates) nothing would glitch.
+`gates.c` simulates it with delays: what `benchmarks.clock_and_control.simulate` does in Icarus, fast
+enough for a whole inference. Memories are behavioural. Without delays (as Verilator simulates)
+nothing would glitch. A gate takes
+
+    unit       one unit, a flip-flop two: as many pulses as paths differ in gates
+    library    what the liberty file says at the gate's load, without wires (mean of rise and fall and
+               of its inputs, at a usual slope): paths differ in time, and pulses that are shorter than
+               a gate's delay end there
 """
 
 import subprocess
@@ -11,12 +16,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.clock_and_control import Cell, Library, read_cell
+from benchmarks.clock_and_control import Cell, Library, Pin, read_cell
 
 Modules = dict[str, dict[str, Any]]
 
@@ -168,9 +173,50 @@ class Toggled:
     cycles: list[int]
     """Of each group."""
     watched: list[int]
+    settled: float
+    """From a rising clock to the last change, the longest of all cycles: in units of delay, or in the
+    library's unit of time."""
 
 
-def simulate_gates(flat: Flat, run: Run, images: dict[str, str], folder: Path) -> Toggled:
+Delays = Literal["unit", "library"]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Delays in ticks of `gates.c`."""
+
+    of: Callable[[Cell, Pin, float], int]
+    """(cell, output, its load) -> delay."""
+    inputs: int
+    memory: int
+    tick: float
+    """In the library's unit of time; 1 where a gate has a unit."""
+
+
+TICKS = 500
+"""Of the usual slope, which is a little less than a usual delay: finer than it differs."""
+
+
+def timing(library: Library, delays: Delays) -> Timing:
+    """Of a library; what is not a gate (inputs, memories) answers like a flip-flop."""
+    if delays == "unit":
+        return Timing(lambda cell, pin, load: 2 if cell.next_state else 1, 5, 2, 1.0)
+    tick = library.slew / TICKS
+    register = read_cell(library, library.register)
+    [out] = [pin for pin in register.pins.values() if pin.output]
+    most_pins = 4 * max(pin.capacitance for pin in register.pins.values())
+    usual = round(out.delay(library.slew, most_pins) / tick)
+
+    def of(cell: Cell, pin: Pin, load: float) -> int:
+        # A flip-flop is never faster than a clock gate, or what stands behind one would be late.
+        return max(2 if cell.next_state else 1, round(pin.delay(library.slew, load) / tick))
+
+    return Timing(of, usual, usual, tick)
+
+
+def simulate_gates(
+    flat: Flat, run: Run, images: dict[str, str], folder: Path, delays: Delays = "unit"
+) -> Toggled:
     """Simulate a netlist; registers and memories begin at 0.
 
     Args:
@@ -178,10 +224,12 @@ def simulate_gates(flat: Flat, run: Run, images: dict[str, str], folder: Path) -
         run: its inputs.
         images: texts of the memories' images by name.
         folder: for files.
+        delays: of gates.
     """
+    times = timing(flat.library, delays)
     for name, text in images.items():
         (folder / name).write_text(text, encoding="utf-8")
-    (folder / "netlist.txt").write_text("\n".join(_lines(flat, run)) + "\n", encoding="utf-8")
+    (folder / "netlist.txt").write_text("\n".join(_lines(flat, run, times)) + "\n", encoding="utf-8")
     source = Path(__file__).with_name("gates.c")
     subprocess.run(["gcc", "-O3", "-o", "gates", str(source)], cwd=folder, check=True)
     done = subprocess.run(
@@ -191,15 +239,23 @@ def simulate_gates(flat: Flat, run: Run, images: dict[str, str], folder: Path) -
         capture_output=True,
         text=True,
     )
-    *watched, last = done.stdout.split("\n")[:-1]
+    *watched, last, settled = done.stdout.split("\n")[:-1]
     counts = np.fromfile(folder / "counts.bin", dtype=np.uint64).reshape(run.groups, flat.nets)
-    return Toggled(counts, [int(n) for n in last.split()[1:]], [int(w, 2) for w in watched])
+    return Toggled(
+        counts,
+        [int(n) for n in last.split()[1:]],
+        [int(w, 2) for w in watched],
+        int(settled.split()[1]) * times.tick,
+    )
 
 
 @dataclass(slots=True)
 class _Description:
     """Lines of each section, and who reads each net."""
 
+    load: npt.NDArray[np.float64]
+    """Capacitance of the pins that each net drives."""
+    times: Timing
     readers: list[list[tuple[int, int, int]]]
     logic: list[str] = field(default_factory=list)
     registers: list[str] = field(default_factory=list)
@@ -223,14 +279,28 @@ class _Description:
         return " ".join([str(len(words)), *(f"{word:x}" for word in words)])
 
 
-def _lines(flat: Flat, run: Run) -> Iterator[str]:
-    found = _Description([[] for _ in range(flat.nets)])
+def loads(flat: Flat) -> npt.NDArray[np.float64]:
+    """Capacitance of the pins that each net drives, in the library's unit, shape (nets,)."""
+    load = np.zeros(flat.nets)
+    for cell in flat.cells:
+        if cell.kind in MACRO:
+            continue
+        for pin, bits in cell.pins.items():
+            if bits and not flat.kind(cell.kind).pins[pin].output:
+                load[bits[0]] += flat.kind(cell.kind).pins[pin].capacitance
+    return load
+
+
+def _lines(flat: Flat, run: Run, times: Timing) -> Iterator[str]:
+    found = _Description(loads(flat), times, [[] for _ in range(flat.nets)])
     for cell in flat.cells:
         _describe(found, flat, cell)
     yield f"nets {flat.nets} tables {found.table_words} pins {found.pins}"
     yield f"readers {sum(map(len, found.readers))} groups {run.groups}"
     for name in ("logic", "registers", "gates", "memories"):
         lines = getattr(found, name)
+        if name == "logic":
+            yield f"memory {times.memory}"
         yield f"{name} {len(lines)}"
         yield from lines
     yield "fans"
@@ -240,7 +310,7 @@ def _lines(flat: Flat, run: Run) -> Iterator[str]:
     [clock] = flat.ports[run.clock]
     inputs = [net for port in run.inputs for net in flat.ports[port]]
     yield f"clock {clock}"
-    yield " ".join(map(str, ["inputs", len(inputs), *inputs]))
+    yield " ".join(map(str, ["inputs", times.inputs, len(inputs), *inputs]))
     yield f"cycles {len(run.cycles)}"
     for values in run.cycles:
         yield "".join(
@@ -277,14 +347,16 @@ def _describe(found: _Description, flat: Flat, cell: Placed) -> None:
         found.read([nets[n] for n in data], REGISTER, number)
         found.readers[nets[kind.clock]].append((REGISTER, number, 0))
         outs = " ".join([str(len(outputs)), *(str(nets[p.name]) for p in outputs)])
+        delay = max(found.times.of(kind, p, found.load[nets[p.name]]) for p in outputs)
         table = found.table(kind.next_state, (*data, "IQ"))
-        found.registers.append(f"{outs} {1 << len(data)} 0 {table}")
+        found.registers.append(f"{outs} {delay} {1 << len(data)} 0 {table}")
         found.ones += [nets[p.name] for p in outputs if p.function == "IQN"]
     else:
         for output in outputs:
             found.read([nets[n] for n in inputs], LOGIC, len(found.logic))
             table = found.table(output.function, inputs)
-            found.logic.append(f"{nets[output.name]} {table}")
+            delay = found.times.of(kind, output, found.load[nets[output.name]])
+            found.logic.append(f"{nets[output.name]} {delay} {table}")
 
 
 def _describe_memory(found: _Description, cell: Placed) -> None:

@@ -2,12 +2,18 @@
 
     OMP_NUM_THREADS=1 .venv/bin/python benchmarks/search.py --seeds 10 --out search.json
     ... benchmarks/search.py --of digits --first-seed 100 --strategies tpe known_cost
+    ... benchmarks/search.py --of digits --first-seed 100 --redrawn
 
 A table (benchmarks/surface/curves.csv or one of the folders there, made by benchmarks/surface.py)
 has the validation error of every design of a small space after every epoch. A strategy asks for
 designs; "training" one is a look into the table, costs are the cost model's. All strategies play by
 the rules of `dse search`: designs over the limits are not trained, a repeated design costs nothing
 and is followed by a random one. docs/how-to/search.md has results.
+
+One training of a design is a draw: with another seed it errs more or less. On a table of one draw
+each, the frontier is of lucky designs, and to find them is luck, too. Where there are further
+tables of the same designs (`curves-2.csv`, ...), `--redrawn` gives each search one of a design's
+trainings, drawn with the search's seed, and judges by the mean error over all of them.
 """
 
 import argparse
@@ -19,7 +25,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +71,10 @@ class Surface:
     """Of the table."""
     curves: dict[Any, list[float]]
     """Design -> validation error after each epoch."""
+    repeats: tuple[dict[Any, list[float]], ...] = ()
+    """The same of trainings with other seeds."""
+    means: dict[Any, float] | None = None
+    """Design -> mean error by which it is judged; that of its curve where there are none."""
 
     @property
     def epochs(self) -> int:
@@ -90,7 +100,20 @@ class Surface:
     @functools.cached_property
     def whole(self) -> float:
         """Hypervolume of all designs of the table."""
-        return self.volume([self.point(key, self.epochs) for key in self.curves])
+        return self.volume([self.judged(key) for key in self.curves])
+
+    def judged(self, key: Any) -> tuple[float, ...]:
+        """Error by which a design is judged, and costs on the scale of the box."""
+        error = min(self.curves[key]) if self.means is None else self.means[key]
+        return (error, *self.costs[key])
+
+    def redrawn(self, seed: int) -> "Surface":
+        """With one of each design's trainings, judged by the mean over all of them."""
+        tables = (self.curves, *self.repeats)
+        draws = np.random.default_rng(seed).integers(len(tables), size=len(self.curves))
+        curves = {key: tables[draw][key] for key, draw in zip(self.curves, draws, strict=True)}
+        means = {key: statistics.mean(min(each[key]) for each in tables) for key in self.curves}
+        return replace(self, curves=curves, repeats=(), means=means)
 
     def point(self, key: Any, epochs: int) -> tuple[float, ...]:
         """Error after so many epochs, and costs on the scale of the box."""
@@ -113,21 +136,9 @@ def surface(
     """
     folder = SURFACES[of]
     spec = read_study(folder / "space.yaml")
-    axes = [choice for choice in spec.space.choices if len(choice.values) > 1]
-    fixed = {c.name: c.values[0] for c in spec.space.choices if len(c.values) == 1}
-    designs, curves = [], {}
-    with (table or folder / "curves.csv").open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            values: Values = dict(fixed)
-            for choice in axes:
-                if row[choice.name]:
-                    values[choice.name] = next(
-                        v for v in choice.values if str(v) == row[choice.name]
-                    )
-            values = spec.space.walk(lambda choice, v=values: v[choice.name])
-            designs.append(values)
-            names = sorted((n for n in row if n.startswith("error_")), key=lambda n: int(n[6:]))
-            curves[identify(values)] = [float(row[name]) for name in names]
+    designs, curves = _read_curves(spec.space, table or folder / "curves.csv")
+    others = [] if table else sorted(folder.glob("curves-*.csv"))
+    repeats = tuple(_read_curves(spec.space, path)[1] for path in others)
     outputs = spec.task.usual_classes if of != "digits" else 10
     machine = Machine(load_accelerator("kws_ternary"), load_technology("low_leakage_45nm"))
     sweep = Sweep(spec.space, Pricing((machine,), frames=spec.features.frames, outputs=outputs))
@@ -144,7 +155,27 @@ def surface(
         for values, row in zip(pool._whole.values, scaled.tolist(), strict=True)
     }
     curves = {key: curve for key, curve in curves.items() if key in costs}
-    return Surface(spec.space, pool, aim, of, curves, costs)
+    return Surface(spec.space, pool, aim, of, curves, repeats, costs=costs)
+
+
+def _read_curves(space: SearchSpace, path: Path) -> tuple[list[Values], dict[Any, list[float]]]:
+    """Designs of a table, and the error of each after every epoch."""
+    axes = [choice for choice in space.choices if len(choice.values) > 1]
+    fixed = {c.name: c.values[0] for c in space.choices if len(c.values) == 1}
+    designs, curves = [], {}
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            values: Values = dict(fixed)
+            for choice in axes:
+                if row[choice.name]:
+                    values[choice.name] = next(
+                        v for v in choice.values if str(v) == row[choice.name]
+                    )
+            values = space.walk(lambda choice, v=values: v[choice.name])
+            designs.append(values)
+            names = sorted((n for n in row if n.startswith("error_")), key=lambda n: int(n[6:]))
+            curves[identify(values)] = [float(row[name]) for name in names]
+    return designs, curves
 
 
 def play(
@@ -203,7 +234,7 @@ def play(
         else:
             trial.set_user_attr(OBSERVED_ERROR, point[0])
             trial.set_user_attr(EPOCHS_FRACTION, until / found.epochs)
-        track.append((spent, len(trained), found.share(list(trained.values()))))
+        track.append((spent, len(trained), found.share([found.judged(key) for key in trained])))
     return track
 
 
@@ -264,7 +295,9 @@ def _shared_hyper(without: str) -> Hyper:
     return fit_hyper(read_tasks([without]))
 
 
-def compare(found: Surface, names: list[str], seeds: range) -> dict[str, Any]:
+def compare(
+    found: Surface, names: list[str], seeds: range, *, redrawn: bool = False
+) -> dict[str, Any]:
     """All strategies with all seeds; prints a table of medians and quartiles."""
     known = strategies(found)
     tracks = {}
@@ -273,7 +306,15 @@ def compare(found: Surface, names: list[str], seeds: range) -> dict[str, Any]:
     for name in names or known:
         make, rungs = known[name]
         begun = time.process_time()
-        tracks[name] = [play(found, make(seed), MARKS[-1] * found.epochs, rungs) for seed in seeds]
+        tracks[name] = [
+            play(
+                found.redrawn(seed) if redrawn else found,
+                make(seed),
+                MARKS[-1] * found.epochs,
+                rungs,
+            )
+            for seed in seeds
+        ]
         cells = []
         for mark in MARKS:
             shares = [at(track, 0, mark * found.epochs) for track in tracks[name]]
@@ -359,14 +400,19 @@ def main() -> None:
     parser.add_argument("--objectives", nargs="+", default=["energy_pj"], help="beside the error")
     parser.add_argument("--seeds", type=int, default=10, help="how many")
     parser.add_argument("--first-seed", type=int, default=0, help="of the strategies")
+    parser.add_argument(
+        "--redrawn", action="store_true", help="draw one training of each design, judge by the mean"
+    )
     parser.add_argument("--no-overhead", action="store_true", help="time no proposals")
     parser.add_argument("--strategies", nargs="*", default=[], help="by name; all where none is")
     parser.add_argument("--out", type=Path, help="JSON file")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     found = surface(("error", *options.objectives), options.of)
+    if options.redrawn and not found.repeats:
+        parser.error(f"--redrawn needs trainings with other seeds: {options.of} has one table")
     seeds = range(options.first_seed, options.first_seed + options.seeds)
-    results = compare(found, options.strategies, seeds)
+    results = compare(found, options.strategies, seeds, redrawn=options.redrawn)
     if not options.no_overhead:
         print()
         results["overhead_s"] = overhead(found)

@@ -38,12 +38,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="CSV; lines are added")
     parser.add_argument("--shard", default="1/1", help="which of how many parts to train")
+    parser.add_argument("--seed", type=int, help="of the trainings; the space's own where left out")
     options = parser.parse_args()
     part, parts = map(int, options.shard.split("/"))
     set_threads(1)
     spec = read_study(SURFACES[options.of] / "space.yaml", data_folder=options.data)
     features = load_features(spec.data_folder, spec.task, spec.features)
     axes = [choice.name for choice in spec.space.choices if len(choice.values) > 1]
+    seed = spec.seed if options.seed is None else options.seed
     names = columns(axes, spec.recipe.epochs)
     known = set()
     if options.out.exists():
@@ -59,7 +61,7 @@ def main() -> None:
         if point.key in known:
             continue
         begun = time.perf_counter()
-        result = train(point, features, spec.recipe, seed=spec.seed, folder=None, device="cpu")
+        result = train(point, features, spec.recipe, seed=seed, folder=None, device="cpu")
         row: dict[str, Any] = {name: values.get(name, "") for name in axes}
         row |= {"key": point.key, "seconds": round(time.perf_counter() - begun, 1)}
         row |= {f"error_{r.epoch}": f"{r.validation_error:.5f}" for r in result.history}
