@@ -19,7 +19,7 @@ Operands, all from one fixed seed:
              A 1x1 convolution behind a depthwise one has such inputs: no ReLU stands between them
     relu     max(0, n): half of them are 0. Depthwise convolutions have such inputs
     sums     of 64 products of normal ones, 24 bits: normal with a deviation of 2^14
-    factors  of 15 bits, the first one 1: those of `dse.training.integer`
+    factors  of 15 bits, the first one 1, as `dse.training.integer` has them
     uniform  all bits at random
     held     a new one each 16 cycles
     trits    not 0 with a probability that stands behind them, signs even
@@ -46,7 +46,16 @@ from benchmarks.gates import Delays, Run, flatten, simulate_gates
 from dse.rtl.designs import module_text
 from dse.rtl.yosys import run_script
 
-COLUMNS = ("library", "block", "operands", "delays", "logic_fj", "registers_fj", "pins_fj", "settled")
+COLUMNS = (
+    "library",
+    "block",
+    "operands",
+    "delays",
+    "logic_fj",
+    "registers_fj",
+    "pins_fj",
+    "settled",
+)
 CYCLES = 2000
 SEED = 1
 HELD = 16
@@ -73,14 +82,22 @@ def sums(rng: np.random.Generator, bits: int) -> npt.NDArray[np.int64]:
 
 
 def factors(rng: np.random.Generator, bits: int) -> npt.NDArray[np.int64]:
-    """A new one each `HELD` cycles."""
-    found = rng.integers(1 << bits - 2, 1 << bits - 1, CYCLES)
-    return np.repeat(found[::HELD], HELD)[:CYCLES]
+    """A new one each cycle: columns are frames, so that each step is of another channel."""
+    return rng.integers(1 << bits - 2, 1 << bits - 1, CYCLES)
 
 
 def shifts(rng: np.random.Generator, bits: int) -> npt.NDArray[np.int64]:
-    """By 8 to 15 bits, a new one each `HELD` cycles."""
-    return np.repeat(rng.integers(8, 16, CYCLES)[::HELD], HELD)[:CYCLES]
+    """By 8 to 15 bits."""
+    return rng.integers(8, 16, CYCLES)
+
+
+def repeated(draw: Draw) -> Draw:
+    """A new one each `HELD` cycles."""
+
+    def drawn(rng: np.random.Generator, bits: int) -> npt.NDArray[np.int64]:
+        return np.repeat(draw(rng, bits)[::HELD], HELD)[:CYCLES]
+
+    return drawn
 
 
 def _rounded(values: npt.NDArray[np.float64], most: int) -> npt.NDArray[np.int64]:
@@ -90,11 +107,6 @@ def _rounded(values: npt.NDArray[np.float64], most: int) -> npt.NDArray[np.int64
 def uniform(rng: np.random.Generator, bits: int) -> npt.NDArray[np.int64]:
     """All bits at random."""
     return rng.integers(0, 1 << bits, CYCLES)
-
-
-def held(rng: np.random.Generator, bits: int) -> npt.NDArray[np.int64]:
-    """Normal ones, a new one each `HELD` cycles."""
-    return np.repeat(normal(rng, bits)[::HELD], HELD)[:CYCLES]
 
 
 def still(rng: np.random.Generator, bits: int) -> npt.NDArray[np.int64]:
@@ -124,6 +136,9 @@ def chance(probability: float) -> Draw:
         return values
 
     return drawn
+
+
+held = repeated(normal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,15 +223,20 @@ def blocks() -> dict[str, Block]:
     found["mac 8x8+24"] = Block({"a": 8, "b": 8, "first": 1}, 24, MAC, mac)
     found |= {f"tree {count}": _tree(count) for count in (8, 16, 32)}
     found["adder 24"].draws["sums, sums"] = (sums, sums)
-    found["multiplier 24x16"].draws["sums, factors"] = (sums, factors)
+    found["multiplier 24x16"].draws.update(
+        {"sums, factors": (sums, factors), "sums, held factors": (sums, repeated(factors))}
+    )
     found["rescaled 24x16"] = Block(
         {"a": 24, "f": 16, "s": 5, "c": 24},
         24,
         RESCALED,
-        {"sums, factors": (sums, factors, shifts, sums)},
+        {
+            "sums, factors": (sums, factors, shifts, sums),
+            "sums, held factors": (sums, repeated(factors), repeated(shifts), sums),
+        },
     )
     found["shifter 40"] = Block(
-        {"a": 40, "b": 5}, 40, SHIFTER, {"normal, held": (normal, shifts)}
+        {"a": 40, "b": 5}, 40, SHIFTER, {"normal, shifts": (normal, shifts)}
     )
     found["comparator 24"] = Block(
         {"a": 24, "b": 24},

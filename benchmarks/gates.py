@@ -1,8 +1,8 @@
 """Gate-level simulation of whole chips: every change of every net, glitches included.
 
 A mapped netlist of Yosys (JSON, with or without hierarchy) becomes one flat list of cells, and
-`gates.c` simulates it with delays: what `benchmarks.clock_and_control.simulate` does in Icarus, fast
-enough for a whole inference. Memories are behavioural. Without delays (as Verilator simulates)
+`gates.c` simulates it with delays: what `benchmarks.clock_and_control.simulate` does in Icarus,
+fast enough for a whole inference. Memories are behavioural. Without delays (as Verilator simulates)
 nothing would glitch. A gate takes
 
     unit       one unit, a flip-flop two: as many pulses as paths differ in gates
@@ -229,7 +229,9 @@ def simulate_gates(
     times = timing(flat.library, delays)
     for name, text in images.items():
         (folder / name).write_text(text, encoding="utf-8")
-    (folder / "netlist.txt").write_text("\n".join(_lines(flat, run, times)) + "\n", encoding="utf-8")
+    (folder / "netlist.txt").write_text(
+        "\n".join(_lines(flat, run, times)) + "\n", encoding="utf-8"
+    )
     source = Path(__file__).with_name("gates.c")
     subprocess.run(["gcc", "-O3", "-o", "gates", str(source)], cwd=folder, check=True)
     done = subprocess.run(

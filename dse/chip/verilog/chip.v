@@ -297,7 +297,8 @@ module chip #(
 
     wire [MAC_ROWS*MAC_COLUMNS*SUM_BITS-1:0] mac_sums;
     wire [TREE_ROWS*SUM_BITS-1:0]            tree_sums;
-    // An array that is idle does not see the other's inputs: its adders would follow them.
+    // An array that is idle sees zeros, or its adders would follow the other's operands: MAC units of
+    // their inputs, trees of their trits, which are fewer bits.
     mac_array #(
         .ROWS(MAC_ROWS), .COLUMNS(MAC_COLUMNS), .DEPTH(MAC_DEPTH), .SUM_BITS(SUM_BITS)
     ) macs (
@@ -316,9 +317,9 @@ module chip #(
                 .clk(clk), .go(pass && on_trees), .first(first_of_sum),
                 .index(sum_index[TREE_DEPTH_BITS-1:0]), .rows_outputs(rows_outputs),
                 .columns_used(columns_used),
-                .inputs(inputs[TREE_ROWS*TREE_COLUMNS*8-1:0]
-                    & {TREE_ROWS*TREE_COLUMNS*8{on_trees}}),
-                .trits(weights[TREE_ROWS*TREE_COLUMNS*2-1:0]), .sums(tree_sums)
+                .inputs(inputs[TREE_ROWS*TREE_COLUMNS*8-1:0]),
+                .trits(weights[TREE_ROWS*TREE_COLUMNS*2-1:0]
+                    & {TREE_ROWS*TREE_COLUMNS*2{on_trees}}), .sums(tree_sums)
             );
         end else begin : without_trees
             assign tree_sums = {TREE_ROWS*SUM_BITS{1'b0}};

@@ -4,7 +4,7 @@
 // Of trees, and of MAC units whose columns are parts of a sum, a pass gives a single row: a sum a
 // tree, or a row of units (`adds_up`), or one for all of them (`folds`). Scores leave one by one,
 // those of a row in turns. Where the vector unit takes a row in each cycle, passes of single rows may
-// finish one right after the other.
+// finish one right after the other. Of the sums that are held only those are clocked that wait.
 module collector #(
     parameter ROWS = 8,
     parameter COLUMNS = 8,
@@ -73,6 +73,17 @@ module collector #(
     assign values[SUM_BITS-1:0] = scores
         ? held[score[SCORE_BITS-1:0]*SUM_BITS +: SUM_BITS] : held[SUM_BITS-1:0];
 
+    localparam SINGLE = TREES > ROWS ? TREES : ROWS;   // sums of a pass that gives a single row
+    genvar sum;
+    generate
+        for (sum = 0; sum < HELD; sum = sum + 1) begin : sums
+            localparam [7:0] ROW = sum / COLUMNS;
+            always @(posedge clk)
+                if (load ? sum < SINGLE || !single : taken && ROW < left)
+                    held[sum*SUM_BITS +: SUM_BITS] <= next[sum*SUM_BITS +: SUM_BITS];
+        end
+    endgenerate
+
     always @(posedge clk)
         if (start) begin
             rows  <= 8'd0;
@@ -80,8 +91,6 @@ module collector #(
         end else begin
             if (scores && accepted)
                 score <= taken ? 4'd0 : score + 4'd1;
-            if (load || taken)
-                held <= next;
             rows <= left + (!load ? 8'd0 : single ? 8'd1 : last_row + 8'd1);
         end
 endmodule

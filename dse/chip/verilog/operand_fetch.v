@@ -2,7 +2,8 @@
 //
 // An operand is BEATS reads of WIDTH bytes; it waits in `operand` while the array uses it, and the
 // next one is put together meanwhile: all reads but the last in `building`, that one at the memory's
-// output, which stays.
+// output, which stays. Only what an operand of this layer has is clocked: what lies behind it is still,
+// and so are the units that it would feed.
 //
 // Lanes whose frame lies outside of the tensor are zero padding: `frame` counts the first lane's.
 module operand_fetch #(
@@ -47,7 +48,7 @@ module operand_fetch #(
     wire [ALL-1:0]       moved;
     reg                  read, read_last;
     reg  [WIDTH-1:0]     read_inside;
-    reg  [BYTES*8-1:0]   building, held, whole;
+    reg  [BYTES*8-1:0]   building, held;
     wire [LOOPS-1:0]     unused_first, unused_turns;
 
     wire ready_read  = !read || take;
@@ -93,14 +94,25 @@ module operand_fetch #(
         end
     endgenerate
 
-    integer position, l;
-    always @* begin
-        whole = building;
-        for (position = 0; position < BEATS; position = position + 1)
-            if (read_beat == position)
-                for (l = 0; l < WIDTH; l = l + 1)
-                    whole[(position*WIDTH+l)*8 +: 8] = read_inside[l] ? q[l*8 +: 8] : 8'd0;
-    end
+    reg  [WIDTH*8-1:0] came;
+    integer l;
+    always @*
+        for (l = 0; l < WIDTH; l = l + 1)
+            came[l*8 +: 8] = read_inside[l] ? q[l*8 +: 8] : 8'd0;
+    genvar position;
+    generate
+        for (position = 0; position < BEATS; position = position + 1) begin : beats
+            localparam [BEAT_BITS-1:0] NUMBER = position;
+            wire now = read_beat == NUMBER;
+            always @(posedge clk) begin
+                if (position < BEATS - 1 && take && !move && now)
+                    building[position*WIDTH*8 +: WIDTH*8] <= came;
+                if (move && NUMBER <= last_beat)
+                    held[position*WIDTH*8 +: WIDTH*8]
+                        <= now ? came : building[position*WIDTH*8 +: WIDTH*8];
+            end
+        end
+    endgenerate
 
     always @(posedge clk)
         if (start) begin
@@ -117,10 +129,6 @@ module operand_fetch #(
                 read_inside <= real_lanes;
             end
             read <= issue || (read && !take);
-            if (take && !move)
-                building <= whole & ~({BYTES*8{1'b1}} << ((BYTES - WIDTH) * 8));
-            if (move)
-                held <= whole;
             valid <= move || (valid && !pop);
         end
 endmodule

@@ -61,7 +61,7 @@ module requantiser #(
 
     reg                       values_valid, values_begin, values_end, total_valid, out_valid;
     reg  [LANE_BITS-1:0]      chosen;
-    reg  [LANES*SUM_BITS-1:0] now;
+    reg  [LANES*SUM_BITS-1:0] now, used;
     reg  [3:0]                filled;
     reg  [LANES*8-1:0]        building, out;
 
@@ -147,6 +147,13 @@ module requantiser #(
     assign wanted      = out_valid && lanes != 0;
     assign data        = out;
 
+    // Lanes without a result are still: their multipliers would follow what waits for its turn.
+    integer each;
+    always @*
+        for (each = 0; each < LANES; each = each + 1)
+            used[each*SUM_BITS +: SUM_BITS] = values[each*SUM_BITS +: SUM_BITS]
+                & {SUM_BITS{each < results}};
+
     integer position, from;
     reg [LANES*8-1:0] filled_word;
     always @* begin
@@ -169,7 +176,7 @@ module requantiser #(
             values_end   <= ends;
             chosen       <= channel[LANE_BITS-1:0];
             if (accepted)
-                now <= values;
+                now <= used;
             total_valid <= values_valid && values_end;
             if (total_valid && !scores) begin
                 building <= filled_word;

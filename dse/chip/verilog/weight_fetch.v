@@ -4,7 +4,8 @@
 // within one. With `keeps`, an operand in the word that was read last is not read again: registers
 // that hold several narrow weights take them together. The generator is a memory that can only be
 // read in order: word 0 loads the start state, the word after the one before advances it. The
-// exporter has made sure that a layer asks for nothing else.
+// exporter has made sure that a layer asks for nothing else. Words of an operand that this layer does
+// not have are not clocked.
 module weight_fetch #(
     parameter BITS = 64,
     parameter OPERAND_BITS = 512,
@@ -28,7 +29,7 @@ module weight_fetch #(
     output                               reads,      // a word, in this cycle
     output [ADDRESS_BITS-1:0]            word,       // its number
     output reg                           valid,
-    output reg [OPERAND_BITS-1:0]        operand
+    output [OPERAND_BITS-1:0]            operand
 );
     localparam BYTE_BITS = $clog2(BITS / 8);
     localparam BEATS = (OPERAND_BITS + BITS - 1) / BITS;
@@ -39,7 +40,7 @@ module weight_fetch #(
     reg  [BYTE_BITS-1:0]       read_byte;
     reg  [BITS-1:0]            saved_word;
     reg                        saved;
-    reg  [BEATS*BITS-1:0]      building, whole;
+    reg  [BEATS*BITS-1:0]      building, held;
     wire [ADDRESS_BITS-1:0]    address;
     wire                       active;
     wire [LOOPS-1:0]           unused_first, unused_last, unused_turns;
@@ -63,13 +64,20 @@ module weight_fetch #(
 
     // A word that still waits, or is taken again, when another one reads is kept here.
     wire [BITS-1:0] shifted = (saved ? saved_word : q) >> {read_byte, 3'd0};
-    integer position;
-    always @* begin
-        whole = building;
-        for (position = 0; position < BEATS; position = position + 1)
-            if (read_beat == position)
-                whole[position*BITS +: BITS] = shifted;
-    end
+    genvar position;
+    generate
+        for (position = 0; position < BEATS; position = position + 1) begin : beats
+            localparam [BEAT_BITS-1:0] NUMBER = position;
+            wire now = read_beat == NUMBER;
+            always @(posedge clk) begin
+                if (position < BEATS - 1 && take && !move && now)
+                    building[position*BITS +: BITS] <= shifted;
+                if (move && NUMBER <= last_beat)
+                    held[position*BITS +: BITS] <= now ? shifted : building[position*BITS +: BITS];
+            end
+        end
+    endgenerate
+    assign operand = held[OPERAND_BITS-1:0];
 
     always @(posedge clk)
         if (start) begin
@@ -94,10 +102,6 @@ module weight_fetch #(
             end else if (disturbed)
                 known <= 1'b0;
             read <= issue || (read && !take);
-            if (take && !move)
-                building <= whole & ~({BEATS*BITS{1'b1}} << ((BEATS - 1) * BITS));
-            if (move)
-                operand <= whole[OPERAND_BITS-1:0];
             valid <= move || (valid && !pop);
         end
 endmodule
