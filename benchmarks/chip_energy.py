@@ -5,8 +5,8 @@
         --checkpoint trained/small/best.pt --data speech
 
 The chip is mapped as in `benchmarks.chip_logic`, with clock gates, and every change of every net is
-counted while it runs an inference (`benchmarks.gates`: a unit of delay a gate, so that glitches
-count). Its scores must be the integer network's. Then
+counted while it runs an inference (`benchmarks.gates`, with the library's delays and with a unit a
+gate: what glitches cost). Its scores must be the integer network's. Then
 
     energy = sum over cells  changes of a pin * internal energy at its load   (of the library)
            + sum over pins   changes of its net * V^2 / 2 * its capacitance
@@ -38,7 +38,7 @@ from benchmarks.chip_logic import (
     side_by_side,
 )
 from benchmarks.clock_and_control import Library, read_library
-from benchmarks.gates import MACRO, Flat, Run, Toggled, flatten, loads, simulate_gates
+from benchmarks.gates import MACRO, Delays, Flat, Run, Toggled, flatten, loads, simulate_gates
 from cost_models import load_accelerator, load_technology
 from cost_models.energy import Component, Entry, price_list
 from dse.chip.export import FEATURES, ChipExport
@@ -47,7 +47,18 @@ from dse.networks.lowering import lower
 from dse.training.integer import quantise_network
 from dse.training.source import calibration_pictures, trained, untrained
 
-COLUMNS = ("machine", "library", "part", "logic_pj", "pins_pj", "gates_pj", "model_pj")
+COLUMNS = (
+    "machine",
+    "library",
+    "delays",
+    "settled_ns",
+    "part",
+    "logic_pj",
+    "pins_pj",
+    "gates_pj",
+    "model_pj",
+)
+DELAYS: tuple[Delays, ...] = ("library", "unit")
 CLOCK = "clock gates"
 """A part by itself, wherever the gates stand."""
 SPENT = ("logic_pj", "pins_pj", "gates_pj")
@@ -105,7 +116,7 @@ def stimulus(chip: ChipExport) -> tuple[list[dict[str, int]], int]:
     return [*cycles, {"go": 1}, {}], len(cycles)
 
 
-def simulate_chip(chip: ChipExport, flat: Flat, folder: Path) -> Toggled:
+def simulate_chip(chip: ChipExport, flat: Flat, folder: Path, delays: Delays) -> Toggled:
     """Run the clip through the gates; a cycle belongs to the layer of the controller.
 
     Raises:
@@ -126,7 +137,7 @@ def simulate_chip(chip: ChipExport, flat: Flat, folder: Path) -> Toggled:
         watched="score",
     )
     images = {name: text for name, text in chip.files().items() if name.endswith(".hex")}
-    toggled = simulate_gates(flat, run, images, folder)
+    toggled = simulate_gates(flat, run, images, folder, delays)
     expected = [int(score) % 2**32 for score in chip.scores[0]]
     assert toggled.watched == expected, (toggled.watched, expected)
     return toggled
@@ -195,21 +206,26 @@ def model_pj(chip: ChipExport, technology_name: str) -> dict[str, float]:
 def measure(chip: ChipExport, machine: str, library: Library) -> list[dict[str, Any]]:
     """Rows of the file for a machine in a library."""
     flat = flat_chip(netlists(chip, [library], gated=True)[library.name], library)
-    with tempfile.TemporaryDirectory() as folder:
-        toggled = simulate_chip(chip, flat, Path(folder))
-    circuit = circuit_pj(flat, toggled.toggles.sum(axis=0))
-    return rows_of(machine, library.name, circuit, model_pj(chip, TECHNOLOGIES[library.name]))
+    model = model_pj(chip, TECHNOLOGIES[library.name])
+    rows = []
+    delays: Delays
+    for delays in DELAYS:
+        with tempfile.TemporaryDirectory() as folder:
+            toggled = simulate_chip(chip, flat, Path(folder), delays)
+        settled_ns = toggled.settled * library.time_ns if delays == "library" else ""
+        given = {"machine": machine, "library": library.name, "delays": delays}
+        circuit = circuit_pj(flat, toggled.toggles.sum(axis=0))
+        rows += [given | {"settled_ns": settled_ns} | row for row in rows_of(circuit, model)]
+    return rows
 
 
-def rows_of(
-    machine: str, library: str, circuit: dict[str, dict[str, float]], model: dict[str, float]
-) -> list[dict[str, Any]]:
+def rows_of(circuit: dict[str, dict[str, float]], model: dict[str, float]) -> list[dict[str, Any]]:
     """A row a part; clock gates are a part by themselves."""
     gates = {"logic_pj": 0.0, "pins_pj": 0.0, "gates_pj": 0.0}
     gates["gates_pj"] = sum(each["gates_pj"] for each in circuit.values())
     spent = {part: each | {"gates_pj": 0.0} for part, each in circuit.items()} | {CLOCK: gates}
     return [
-        {"machine": machine, "library": library, "part": part}
+        {"part": part}
         | spent.get(part, dict.fromkeys(SPENT, 0.0))
         | {"model_pj": model.get(part, 0.0)}
         for part in dict.fromkeys([*PARTS.values(), CONTROL, CLOCK])
@@ -219,14 +235,34 @@ def rows_of(
 
 def table(rows: list[dict[str, str]], machine: str) -> str:
     """Circuit beside model, in nJ an inference, as docs/how-to/chip.md shows them."""
-    mine = [row for row in rows if row["machine"] == machine]
+    mine = [row for row in rows if row["machine"] == machine and row["delays"] == "library"]
     return side_by_side(mine, f"part of `{machine}`, nJ", _compared)
+
+
+def delays_table(rows: list[dict[str, str]], machine: str) -> str:
+    """All logic with either kind of delays, and when the last net of a cycle is still."""
+    lines = [
+        "| all logic of `" + machine + "` | delays | nJ | over the model's | still after, ns |"
+    ]
+    lines.append("|---|---|---|---|---|")
+    for library in dict.fromkeys(row["library"] for row in rows):
+        for delays in DELAYS:
+            mine = [
+                row
+                for row in rows
+                if (row["machine"], row["library"], row["delays"]) == (machine, library, delays)
+            ]
+            settled = significant(float(mine[0]["settled_ns"])) if delays == "library" else "-"
+            compared = _compared(mine).split(" | ")
+            name = "of the library" if delays == "library" else "a unit a gate"
+            lines.append(f"| {library} | {name} | {compared[0]} | {compared[2]} | {settled} |")
+    return "\n".join(lines)
 
 
 def _compared(rows: list[dict[str, str]]) -> str:
     circuit = sum(float(row[name]) for row in rows for name in SPENT) * 1e-3
     model = sum(float(row["model_pj"]) for row in rows) * 1e-3
-    ratio = f"{circuit / model:.1f}" if model else "not priced"
+    ratio = f"{circuit / model:.2f}" if model else "not priced"
     return f"{significant(circuit)} | {significant(model)} | {ratio}"
 
 
@@ -235,7 +271,7 @@ def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
-        for row in sorted(rows, key=lambda each: (each["machine"], each["library"])):
+        for row in sorted(rows, key=lambda each: [each[name] for name in COLUMNS[:3]]):
             writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
 
 
@@ -259,7 +295,8 @@ def main() -> None:
             if (row["machine"], row["library"]) != (asked.machine, name)
         ]
         write_rows(asked.output, old + new)
-    print(table(read_rows(asked.output), asked.machine), flush=True)
+    rows = read_rows(asked.output)
+    print(table(rows, asked.machine), delays_table(rows, asked.machine), sep="\n\n", flush=True)
 
 
 if __name__ == "__main__":

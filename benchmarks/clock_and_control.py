@@ -81,6 +81,8 @@ class Library:
     buffer: str
     """Cell of a clock tree."""
     register: str
+    time_ns: float = 1.0
+    """ns a unit of its time."""
 
 
 @dataclass(slots=True)
@@ -145,6 +147,7 @@ def read_library(name: str, paths: list[Path]) -> Library:
             tied="SE",
             buffer="BUFx4_ASAP7_75t_R",
             register="DFFHQNx1_ASAP7_75t_R",
+            time_ns=1e-3,
         )
     return Library(
         name=name,
