@@ -43,6 +43,7 @@ import numpy.typing as npt
 from benchmarks.chip_energy import circuit_pj
 from benchmarks.clock_and_control import FILE, Library, gate_commands, read_library
 from benchmarks.gates import Delays, Run, flatten, simulate_gates
+from dse.columns import significant
 from dse.rtl.designs import module_text
 from dse.rtl.yosys import run_script
 
@@ -347,6 +348,44 @@ def measure(name: str, block: Block, library: Library) -> Iterator[dict[str, Any
                 }
 
 
+SHOWN = (
+    ("multiplier 8x8", "normal, normal"),
+    ("multiplier 8x8", "relu, normal"),
+    ("multiplier 8x8", "relu, held"),
+    ("multiplier 24x16", "sums, factors"),
+    ("rescaled 24x16", "sums, factors"),
+    ("adder 24", "normal, normal"),
+    ("mac 8x8+24", "normal, normal"),
+    ("mac 8x8+24", "relu, normal"),
+    *(("tree 32", f"normal, trits {density}") for density in (0.125, 0.25, 0.5, 1.0)),
+    ("tree 32", "relu, trits 0.25"),
+    ("comparator 24", "normal, normal"),
+    ("selection 64", "uniform, uniform, even"),
+)
+"""Block and operands of the table in docs/evidence/technologies.md."""
+
+
+def energies_fj(rows: list[dict[str, str]]) -> dict[tuple[str, str, str, str], float]:
+    """(library, block, operands, delays) -> energy of its logic in a cycle."""
+    keys = COLUMNS[:4]
+    return {tuple(row[key] for key in keys): float(row["logic_fj"]) for row in rows}  # type: ignore[misc]
+
+
+def table(rows: list[dict[str, str]]) -> str:
+    """Energies of a cycle in fJ, with the library's delays and, in brackets, a unit a gate."""
+    known = energies_fj(rows)
+    libraries = [*dict.fromkeys(row["library"] for row in rows)]
+    lines = [f"| block | operands | {' | '.join(libraries)} |", "|---" * (2 + len(libraries)) + "|"]
+    for block, operands in SHOWN:
+        cells = (
+            f"{significant(known[library, block, operands, 'library'])} "
+            f"({significant(known[library, block, operands, 'unit'])})"
+            for library in libraries
+        )
+        lines.append(f"| {block} | {operands} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Measure all blocks in the libraries that are given."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -367,6 +406,8 @@ def main() -> None:
         writer.writeheader()
         for row in rows:
             writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
+    with arguments.output.open(newline="", encoding="utf-8") as file:
+        print(table([*csv.DictReader(file)]))
 
 
 if __name__ == "__main__":

@@ -6,9 +6,9 @@ fast enough for a whole inference. Memories are behavioural. Without delays (as 
 nothing would glitch. A gate takes
 
     unit       one unit, a flip-flop two: as many pulses as paths differ in gates
-    library    what the liberty file says at the gate's load, without wires (mean of rise and fall and
-               of its inputs, at a usual slope): paths differ in time, and pulses that are shorter than
-               a gate's delay end there
+    library    what the liberty file says at the gate's load, without wires (mean of rise and fall
+               and of its inputs, at a usual slope): paths differ in time, and pulses that are
+               shorter than a gate's delay end there
 """
 
 import subprocess
@@ -174,8 +174,8 @@ class Toggled:
     """Of each group."""
     watched: list[int]
     settled: float
-    """From a rising clock to the last change, the longest of all cycles: in units of delay, or in the
-    library's unit of time."""
+    """From a rising clock to the last change, the longest of all cycles: in units of delay, or in
+    the library's unit of time."""
 
 
 Delays = Literal["unit", "library"]

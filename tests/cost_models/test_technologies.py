@@ -1,11 +1,14 @@
 """The technologies that come with the package, held against what their sources say."""
 
+import csv
 import itertools
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from benchmarks.block_energy import energies_fj, table
 from cost_models.energy import leakages_uw
 from cost_models.leakage_class import LOGIC_NW_PER_UM2, MEMORY_NW_PER_BIT
 from cost_models.library import load_accelerator, load_technology, technology_names
@@ -160,12 +163,77 @@ def test_scaled_energies_carry_the_error_of_scaling(name):
     base_name, low, high = SCALED[name]
     technology, base = load_technology(name), load_technology(base_name)
     scaled = [field for field, c in constants(technology).items() if f"{base_name}'s f" in c.source]
-    assert len(scaled) >= 10
+    assert len(scaled) >= 6
     for field in scaled:
         band, original = getattr(technology, field).band, getattr(base, field).band
         assert band.low <= 1.01 * low * original.low, field
         assert band.high >= 0.99 * high * original.high, field
         assert "scaled" in technology.sources[field], field
+
+
+BLOCKS = Path(__file__).parents[2] / "benchmarks" / "block_energy.csv"
+
+
+def block_rows():
+    with BLOCKS.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize(("name", "library"), [("asap7_7nm", "asap7"), ("sky130_130nm", "sky130")])
+def test_energies_of_arithmetic_are_those_of_measured_blocks(name, library):
+    t, rows = load_technology(name), block_rows()
+    known = {
+        k[1:3]: v for k, v in energies_fj(rows).items() if k[0] == library and k[3] == "library"
+    }
+    unit = {k[1:3]: v for k, v in energies_fj(rows).items() if k[0] == library and k[3] == "unit"}
+    product = known["multiplier 8x8", "normal, normal"]
+    held = known["multiplier 8x8", "relu, held"]
+    sums = known["adder 24", "normal, normal"]
+    mac = known["mac 8x8+24", "relu, held"]
+    densities = np.array([0.125, 0.25, 0.5, 1.0])
+    lanes = {
+        (count, operands): np.array(
+            [
+                known[f"tree {count}", f"{operands}, trits {density}"] / count
+                for density in densities
+            ]
+        )
+        for count, operands in ((32, "normal"), (8, "relu"))
+    }
+    flip_flops = next(r for r in rows if r["library"] == library and r["block"] == "adder 24")
+    written = (float(flip_flops["registers_fj"]) + float(flip_flops["pins_fj"])) / 72
+    position, addition = line(densities, lanes[32, "normal"])
+    lowest, least = line(densities, lanes[8, "relu"])
+    for constant, value, low in (
+        (t.multiplication_pj_per_bit2, product / 64, held / 64),
+        (t.addition_pj_per_bit, sums / 24, (mac - held) / 24),
+        (t.comparison_pj_per_bit, known["comparator 24", "normal, normal"] / 24, None),
+        (t.accumulator_pj_per_bit, float(flip_flops["pins_fj"]) / 72, None),
+        (t.register_write_pj_per_bit, written, float(flip_flops["pins_fj"]) / 72),
+        (t.tree_position_pj_per_bit, position / 8, lowest / 8),
+        (t.tree_addition_pj_per_bit, addition / 8, least / 8),
+    ):
+        assert 1e3 * constant.value == pytest.approx(value, rel=6e-3)
+        if low is not None:
+            assert 1e3 * constant.band.low == pytest.approx(low, rel=1e-2)
+    high = unit["multiplier 16x16", "uniform, uniform"] / 256
+    assert 1e3 * t.multiplication_pj_per_bit2.high == pytest.approx(high, rel=6e-3)
+    # What is made of the constants is what the whole unit takes, within 10 %; the sum's flip-flops
+    # are in it with their data.
+    made = 64 * t.multiplication_pj_per_bit2.value + 24 * t.addition_pj_per_bit.value
+    assert 1e3 * made == pytest.approx(known["mac 8x8+24", "normal, normal"], rel=0.1)
+    # A block whose operands stand still spends nothing in its logic.
+    assert known["multiplier 24x16", "still, still"] == 0
+
+
+def line(densities, energies):
+    """Least squares of relative errors: constant and slope."""
+    ones = np.column_stack([np.ones(len(densities)), densities]) / energies[:, None]
+    return np.linalg.lstsq(ones, np.ones(len(densities)), rcond=None)[0]
+
+
+def test_the_documentation_has_the_blocks():
+    assert table(block_rows()) in DOCS.read_text(encoding="utf-8")
 
 
 def test_the_two_45_nm_technologies_share_what_horowitz_lacks():
