@@ -253,6 +253,12 @@ def strategies(found: Surface) -> dict[str, Strategy]:
         sampler = KnownCostSampler(found.pool, found.aim, seed=seed)
         return lambda number: sampler
 
+    def shaped(seed: int) -> Make:
+        # How alike networks err is known, and no table of trainings.
+        experience = Experience((), _shared_hyper(found.name))
+        sampler = KnownCostSampler(found.pool, found.aim, seed=seed, experience=experience)
+        return lambda number: sampler
+
     def transferred(seed: int, sign: float = 1.0) -> Make:
         # A small space is looked at as a whole, and nothing is drawn at random: so that seeds tell
         # anything, each learns from other four fifths of the rows of the other tables.
@@ -266,12 +272,6 @@ def strategies(found: Surface) -> dict[str, Strategy]:
         )
         return lambda number: sampler
 
-    def alone(seed: int) -> Make:
-        # The model that transfer has, without any earlier task: trends along the common features.
-        experience = Experience((), _shared_hyper(found.name))
-        sampler = KnownCostSampler(found.pool, found.aim, seed=seed, experience=experience)
-        return lambda number: sampler
-
     third, ninth = Rungs(first=found.epochs // 3), Rungs(first=max(1, found.epochs // 9))
     return {
         "random": (stock("random"), None),
@@ -279,7 +279,7 @@ def strategies(found: Surface) -> dict[str, Strategy]:
         "nsga2": (stock("nsga2"), None),
         "known_cost": (known, None),
         "known_cost, transfer": (transferred, None),
-        "known_cost, no table": (alone, None),
+        "known_cost, shape": (shaped, None),
         "known_cost, misled": (lambda seed: transferred(seed, -1.0), None),
         "random, rungs 6": (stock("random"), third),
         "tpe, rungs 6": (stock("tpe"), third),

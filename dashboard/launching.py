@@ -29,6 +29,7 @@ from dse.design.families.own import ENDING
 from dse.errors import InvalidInput, InvalidStudy
 from dse.files import write_text
 from dse.studies.folder import RESOLVED
+from dse.studies.spec import PRIORS
 
 LOG = ".search.log"
 """In the study's folder; hidden, so that the search takes the folder for a new one."""
@@ -204,8 +205,10 @@ def check_paths(node: Mapping[str, Any], root: Path, data: Sequence[Path]) -> No
         if (root / str(each)).resolve().parent != root.resolve():
             raise InvalidStudy(f"warm_start leads out of the folder of studies: {each}")
     prior = node.get("prior")
-    if prior not in (None, "none", "shipped") and (
-        (root / str(prior)).resolve().parent != root.resolve()
+    if (
+        prior is not None
+        and prior not in PRIORS
+        and ((root / str(prior)).resolve().parent != root.resolve())
     ):
         raise InvalidStudy(f"prior leads out of the folder of studies: {prior}")
 

@@ -3,9 +3,11 @@
     search/prior.json               tables of trainings; `python benchmarks/prior.py` makes it
     STUDY/experience.json           those, and the rows of the studies named in `warm_start`
 
-Both are of one form. The second is written when a study begins, and read whenever it goes on: what
-is proposed must not depend on what has become of earlier studies since. It is made again where
-`prior` or `warm_start` are changed.
+With `prior: shape` a study has no tables in its file, but how much alike errors of like networks
+are: `hyper`, which is fitted to the tables that come with the program. Both files are of one form.
+The second is written when a study begins, and read whenever it goes on: what is proposed must not
+depend on what has become of earlier studies since. It is made again where `prior` or `warm_start`
+are changed.
 
     {"schema_version": 1, "feature_set": "networks-1", "of": ["shipped", "/studies/first"],
      "hyper": {"variance": ..., "lengths": [...], "own_share": ..., "noise": ...},
@@ -25,7 +27,7 @@ from dse.files import write_text
 from dse.pricing.sweep import Sweep
 from dse.studies.folder import EXPERIENCE
 from dse.studies.rows import Evaluation
-from dse.studies.spec import StudySpec
+from dse.studies.spec import PRIORS, StudySpec
 from dse.studies.study import Study
 from search.common import FEATURE_SET, NAMES, Describer
 from search.improvement import Floats
@@ -53,7 +55,7 @@ def check_prior(spec: StudySpec, folder: Path | None = None) -> None:
     Raises:
         InvalidFile: the prior is damaged, or of another feature set.
     """
-    given = spec.prior not in ("none", "shipped") and spec.sampler == "known_cost"
+    given = spec.prior not in PRIORS and spec.sampler == "known_cost"
     if given and (folder is None or not (folder / EXPERIENCE).exists()):
         read_prior(Path(spec.prior))
 
@@ -81,7 +83,7 @@ def prepare(spec: StudySpec, folder: Path, earlier: Sequence[Study]) -> list[str
         return []
     shipped, _ = _read(SHIPPED)
     tasks: list[Task] = []
-    if spec.prior != "none":
+    if spec.prior not in ("none", "shape"):
         given = SHIPPED if spec.prior == "shipped" else Path(spec.prior)
         tasks += _read(given)[0].tasks
     cautions = []
@@ -100,10 +102,7 @@ def read_experience(folder: Path) -> Experience | None:
         InvalidFile: the file is damaged, or of another feature set.
     """
     path = folder / EXPERIENCE
-    if not path.exists():
-        return None
-    found, _ = _read(path)
-    return found if found.tasks else None
+    return _read(path)[0] if path.exists() else None
 
 
 def read_prior(path: Path) -> Experience:

@@ -29,7 +29,7 @@ from dse.studies.fitting import check_bits, check_one_dimension, check_stream, o
 from dse.studies.folder import RESOLVED
 from dse.studies.named_machines import read_hardware
 from dse.studies.rungs import Rungs
-from dse.studies.spec import StudySpec, usual_rate
+from dse.studies.spec import PRIORS, StudySpec, usual_rate
 from dse.studies.study_file import Controls, StudyFile, listening_of
 from dse.training.recipe import spelled_out
 
@@ -249,12 +249,13 @@ def _earlier_studies(node: Node, folders: tuple[str, ...], base: Path) -> tuple[
 
 def _prior(node: Node, name: str, base: Path) -> str:
     """A word, or the whole path of a file that is there."""
-    if name in ("none", "shipped"):
+    if name in PRIORS:
         return name
     path = base / _expanded(name)
     if not path.is_file():
         raise node.value["prior"].error(
-            f"prior: there is no file {path}: use none, shipped, or a file of benchmarks/prior.py"
+            f"prior: there is no file {path}: use {', '.join(PRIORS)}, or a file of "
+            "benchmarks/prior.py"
         )
     return str(path.resolve())
 

@@ -36,6 +36,10 @@ from dse.training.recipe import Recipe
 SCHEMA_VERSION = 1
 
 
+PRIORS = ("none", "shape", "shipped")
+"""Words for `prior`; anything else is a file."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudySpec:
     """A study, read and checked."""
@@ -67,7 +71,7 @@ class StudySpec:
     warm_start: tuple[Path, ...] = ()
     """Folders of earlier studies, whose designs are tried and whose trainings are not repeated."""
     prior: str = "none"
-    """What the known-cost sampler knows at the beginning: `none`, `shipped`, or a file's path."""
+    """What the known-cost sampler knows at the beginning: one of `PRIORS`, or a file's path."""
     sampler: SamplerName
     rungs: Rungs | None = None
     trainings: int

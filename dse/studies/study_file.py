@@ -97,8 +97,9 @@ class StudyFile:
     """Folders of earlier studies: the designs of their frontiers are tried, what they trained alike
     is not trained again, and known_cost learns from all their trainings."""
     prior: str = "none"
-    """What known_cost knows of errors before the first training: `none`, `shipped` (the tables that
-    come with the program), or a JSON file of `benchmarks/prior.py`."""
+    """What known_cost knows of errors before the first training: `none`, `shape` (how much alike
+    errors of like networks are), `shipped` (the tables that come with the program, too), or a JSON
+    file of `benchmarks/prior.py`."""
     sampler: SamplerName = "known_cost"
     """What proposes designs."""
     rungs: Rungs | Literal["none"] | None = None

@@ -135,6 +135,22 @@ def test_what_a_study_began_with_stays_until_its_file_says_otherwise(
 
 
 @pytest.mark.usefixtures("untrained")
+def test_the_shape_alone_has_no_tables_and_nothing_is_drawn_at_random(
+    study_file: Path, tmp_path: Path
+) -> None:
+    study_file.write_text(study_file.read_text() + "prior: shape\n")
+    first = run(study_file, tmp_path / "first", trainings=3)
+    begun = read_experience(tmp_path / "first")
+    assert begun is not None and not begun.tasks and begun.hyper == read_prior(SHIPPED).hyper
+    # A seed would draw other designs; the model's first one does not depend on it.
+    study_file.write_text(study_file.read_text() + "seed: 7\n")
+    other = run(study_file, tmp_path / "other", trainings=3)
+    assert [row.key for row in first.rows if row.source == "search"][:1] == [
+        row.key for row in other.rows if row.source == "search"
+    ][:1]
+
+
+@pytest.mark.usefixtures("untrained")
 def test_earlier_studies_that_are_damaged_are_named_and_left_out(
     study_file: Path, tmp_path: Path
 ) -> None:
