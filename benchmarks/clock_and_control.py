@@ -279,8 +279,23 @@ def simulate(
     stimulus: list[dict[str, int]],
     warm: int,
     folder: Path,
+    delays: list[int] | None = None,
+    inputs_at: int = 5,
 ) -> Counter[str]:
-    """Toggles of each net, by its number, over the cycles after the first `warm` ones."""
+    """Toggles of each net, by its number, over the cycles after the first `warm` ones.
+
+    Args:
+        netlist: flat, as Yosys writes it.
+        cells: kinds of cells, by name.
+        ports: inputs, by name.
+        stimulus: values of the inputs in each cycle.
+        warm: cycles that are not counted.
+        folder: for files.
+        delays: of the cells of `cells` in the netlist's order, whole units; where it is left out a
+            gate has one and a flip-flop two.
+        inputs_at: units behind the clock at which inputs change.
+    """
+    half = 500 if delays is None else 40 * max(delays)
     lines = ["`timescale 1ns/1ps", *map(_model, cells.values()), "module bench;", "reg clk = 0;"]
     nets = {b for c in netlist["cells"].values() for bs in c["connections"].values() for b in bs}
     nets |= {b for bits in ports.values() for b in bits}
@@ -289,6 +304,7 @@ def simulate(
     lines += [f"wire n{net};" for net in nets if isinstance(net, int)]
     lines += [f"assign n{net} = vector[{at}];" for at, net in enumerate(inputs)]
     lines += [f"assign n{net} = clk;" for net in ports["clk"]]
+    placed = 0
     for index, cell in enumerate(netlist["cells"].values()):
         if cell["type"] not in cells:
             continue
@@ -296,14 +312,16 @@ def simulate(
             f".{pin}({f'n{b[0]}' if isinstance(b[0], int) else _tie(b[0])})"
             for pin, b in cell["connections"].items()
         )
-        lines.append(f"{cell['type']} c{index} ({', '.join(wired)});")
+        delay = "" if delays is None else f"#(.DELAY({delays[placed]})) "
+        lines.append(f"{cell['type']} {delay}c{index} ({', '.join(wired)});")
+        placed += 1
     lines += [
         "integer i;",
         'initial begin $readmemh("vectors.hex", vectors); vector = vectors[0];',
         f"for (i = 0; i < {len(stimulus)}; i = i + 1) begin",
         f'if (i == {warm}) begin $dumpfile("bench.vcd"); $dumpvars(1, bench); end',
-        "#500 clk = 1; #5 if (i + 1 < " + f"{len(stimulus)}) vector = vectors[i + 1];",
-        "#495 clk = 0; end $finish; end endmodule",
+        f"#{half} clk = 1; #{inputs_at} if (i + 1 < {len(stimulus)}) vector = vectors[i + 1];",
+        f"#{half - inputs_at} clk = 0; end $finish; end endmodule",
     ]
     words = []
     for values in stimulus:
@@ -325,26 +343,27 @@ def _tie(bit: str) -> str:
 
 
 def _model(cell: Cell) -> str:
-    """Verilog of a cell with a unit of delay; flip-flops begin at random, as silicon does."""
+    """Verilog of a cell with a delay; flip-flops begin at random, as silicon does."""
     pins = ", ".join(f"{'output' if p.output else 'input'} {p.name}" for p in cell.pins.values())
     head = f"module {cell.name} ({pins});"
     if cell.gates:
         clock, enable = "CLK", next(n for n in cell.pins if n in ("GATE", "ENA"))
         return (
-            f"{head} reg held = 0; always @* if (!{clock}) held = {enable};"
+            f"{head} parameter DELAY = 1; reg held = 0; always @* if (!{clock}) held = {enable};"
             f" assign #1 GCLK = {clock} & held; endmodule"
         )
     if cell.next_state:
         [out] = [p.name for p in cell.pins.values() if p.output][:1]
         inverted = "~" if cell.pins[out].function == "IQN" else ""
         return (
-            f"{head} reg q; initial q = $random; assign #1 {out} = {inverted}q;"
+            f"{head} parameter DELAY = 2; reg q; initial q = $random;"
+            f" assign #(DELAY - 1) {out} = {inverted}q;"
             f" always @(posedge {cell.clock}) q <= #1 {_verilog(cell.next_state)}; endmodule"
         )
     assigns = (
-        f"assign #1 {p.name} = {_verilog(p.function)};" for p in cell.pins.values() if p.output
+        f"assign #DELAY {p.name} = {_verilog(p.function)};" for p in cell.pins.values() if p.output
     )
-    return f"{head} {' '.join(assigns)} endmodule"
+    return f"{head} parameter DELAY = 1; {' '.join(assigns)} endmodule"
 
 
 def _verilog(function: str) -> str:

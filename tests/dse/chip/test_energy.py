@@ -18,7 +18,17 @@ from benchmarks.clock_and_control import (
     simulate,
     synthesise,
 )
-from benchmarks.gates import ONE, Flat, Placed, Run, flatten, simulate_gates, truth_table
+from benchmarks.gates import (
+    ONE,
+    Flat,
+    Placed,
+    Run,
+    flatten,
+    loads,
+    simulate_gates,
+    timing,
+    truth_table,
+)
 
 ROOT = Path(__file__).parents[3]
 LIBERTY = ROOT.parent / "shared" / "liberty"
@@ -55,13 +65,20 @@ def small_library(text: str) -> Library:
     )
 
 
-@pytest.mark.parametrize("gated", [False, pytest.param(True, marks=pytest.mark.soak)])
-def test_every_net_changes_as_often_as_in_icarus(gated, tmp_path):
+@pytest.mark.parametrize(
+    ("gated", "delays"),
+    [
+        (False, "unit"),
+        pytest.param(True, "unit", marks=pytest.mark.soak),
+        pytest.param(False, "library", marks=pytest.mark.soak),
+    ],
+)
+def test_every_net_changes_as_often_as_in_icarus(gated, delays, tmp_path):
     pytest.importorskip("pyosys")
-    if gated and not LIBERTY.is_dir():
-        pytest.skip("no folder ../shared/liberty: the small library has no clock gates")
+    if (gated or delays == "library") and not LIBERTY.is_dir():
+        pytest.skip("no folder ../shared/liberty: the small library has no clock gates, no delays")
     library = small_library(SMALL.read_text(encoding="utf-8"))
-    if gated:
+    if gated or delays == "library":
         library = read_library("sky130", [LIBERTY / "sky130hd_tt.lib.gz"])
     circuit, stimulus, warm = CIRCUITS["loop_nest"]()
     stimulus = stimulus[: warm + 100]
@@ -69,9 +86,20 @@ def test_every_net_changes_as_often_as_in_icarus(gated, tmp_path):
     kinds = {c["type"] for c in netlist["cells"].values() if not c["type"].startswith("$")}
     cells = {kind: read_cell(library, kind) for kind in sorted(kinds)}
     ports = {n: p["bits"] for n, p in netlist["ports"].items() if p["direction"] == "input"}
-    icarus = simulate(netlist, cells, ports, stimulus, warm, tmp_path)
-
     flat = flatten({"loop_nest": netlist}, "loop_nest", library, lambda *_: "all")
+    times, load = timing(library, delays), loads(flat)
+    given = None
+    if delays == "library":
+        outputs = [
+            (flat.kind(cell.kind), pin, cell.pins[pin.name][0])
+            for cell in flat.cells
+            for pin in flat.kind(cell.kind).pins.values()
+            if pin.output and cell.pins.get(pin.name)
+        ]
+        assert len(outputs) == len(flat.cells)  # each has one
+        given = [times.of(kind, pin, load[net]) for kind, pin, net in outputs]
+        assert max(given) > 3 * min(given) > 30
+    icarus = simulate(netlist, cells, ports, stimulus, warm, tmp_path, given, times.inputs)
     run = Run(
         clock="clk",
         inputs=[name for name in ports if name != "clk"],
@@ -79,7 +107,7 @@ def test_every_net_changes_as_often_as_in_icarus(gated, tmp_path):
         start=warm,
         most=len(stimulus),
     )
-    toggled = simulate_gates(flat, run, {}, tmp_path)
+    toggled = simulate_gates(flat, run, {}, tmp_path, delays)
     assert toggled.cycles == [100]
     ours = {}
     placed = iter(flat.cells)
